@@ -1,0 +1,64 @@
+import { IsthmusError } from './errors.ts';
+
+/**
+ * Every cap on foreign input, with its reason. A reader takes `Partial<Limits>`, so that a user who trusts an input
+ * can raise one cap for one call.
+ */
+export interface Limits {
+  /** Bytes of an ONNX file; protobuf itself ends at 2 GiB. */
+  onnxBytes: number;
+  /** Depth of subgraphs within subgraphs; real exports nest two or three deep. */
+  onnxNesting: number;
+  /** Nodes of a graph, subgraphs counted in; large language models have some ten thousand. */
+  onnxNodes: number;
+  /** Bytes of one tensor, in a model or given at run time. */
+  tensorBytes: number;
+  /** Dimensions of a tensor; the runtimes stop at 8 or so. */
+  tensorRank: number;
+  /** Bytes of a packet: the raw float32 feature of a large model fits. */
+  packetBytes: number;
+  /** Bytes of a codec file. */
+  codecBytes: number;
+  /** Bytes of a JSON file (suite, labels, questions). */
+  jsonBytes: number;
+  /** Bytes of an image file. */
+  imageBytes: number;
+  /** Pixels of an image, counted before it is decoded. */
+  imagePixels: number;
+  /** Tokens of a question; the rest is refused, not cut silently. */
+  questionCharacters: number;
+}
+
+export const DEFAULT_LIMITS: Readonly<Limits> = {
+  onnxBytes: 2 ** 31 - 1,
+  onnxNesting: 16,
+  onnxNodes: 1_000_000,
+  tensorBytes: 2 ** 31 - 1,
+  tensorRank: 16,
+  packetBytes: 64 * 2 ** 20,
+  codecBytes: 256 * 2 ** 20,
+  jsonBytes: 256 * 2 ** 20,
+  imageBytes: 64 * 2 ** 20,
+  imagePixels: 64_000_000,
+  questionCharacters: 1_000,
+};
+
+/** Fills in the defaults. Throws `INVALID_ARGUMENT` for a cap that is not a non-negative number. */
+export function limitsOf(limits: Partial<Limits> = {}): Readonly<Limits> {
+  for (const [name, value] of Object.entries(limits)) {
+    if (value !== undefined && !(value >= 0)) {
+      throw new IsthmusError('INVALID_ARGUMENT', `limit ${name} must be a number of at least 0, got ${value}`);
+    }
+  }
+  return { ...DEFAULT_LIMITS, ...limits };
+}
+
+/** Throws `LIMIT_EXCEEDED` where `value` is above the cap `name`. */
+export function within(limits: Readonly<Limits>, name: keyof Limits, value: number, what: string): void {
+  if (!(value <= limits[name])) {
+    throw new IsthmusError(
+      'LIMIT_EXCEEDED',
+      `${what}: ${value} is above the cap ${name} = ${limits[name]}; pass limits: { ${name}: … } if you trust this input`,
+    );
+  }
+}

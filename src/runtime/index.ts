@@ -1,0 +1,1 @@
+export type { OpenOptions, OpenSession, Session, TensorInfo } from './session.ts';

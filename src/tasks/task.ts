@@ -1,0 +1,37 @@
+import type { Tensor } from '../tensor.ts';
+
+/**
+ * The tail of a task, ready to answer for a batch of images. What depends on the feature alone (keys and values of a
+ * cross-attention, say) is computed once by `begin`; `logits` runs what depends on tokens too.
+ */
+export interface Tail {
+  /** Tensors at the cut, batch first, to what every later step needs; its tensors are batch first too. */
+  begin(feature: readonly Tensor[]): Promise<readonly Tensor[]>;
+  /** Logits of the task's model. `state` has as many rows as `tokens`; a task without tokens gives none. */
+  logits(state: readonly Tensor[], tokens?: Tensor): Promise<Tensor>;
+  release(): Promise<void>;
+}
+
+/** A score that adds up over images, so that it can be bootstrapped: sums of statistics, then one function of the sums. */
+export interface Metric<Answer, Truth> {
+  readonly name: string;
+  /** Length of a vector of statistics. */
+  readonly size: number;
+  /** What one answer adds. */
+  statistics(answer: Answer, truth: Truth): Float64Array;
+  /** Points of 100 from the sums over all answers. */
+  score(sums: Float64Array): number;
+}
+
+/** How answers are read from a tail's output, and how they are scored. `Ask` is a question, or null where there is none. */
+export interface Task<Ask, Answer, Truth> {
+  readonly name: 'classification' | 'captioning' | 'vqa';
+  /** Answers for a batch: `asks[i]` are asked of image i (one null where the task asks nothing). */
+  answer(tail: Tail, feature: readonly Tensor[], asks: readonly (readonly Ask[])[]): Promise<Answer[][]>;
+  /** Metrics, the one that losses are reported in first. */
+  readonly metrics: readonly Metric<Answer, Truth>[];
+  /** Bytes that send this answer itself: what "answer on the device" costs. */
+  answerBytes(answer: Answer): number;
+  /** Whether two answers say the same (for agreement with the reference). */
+  same(a: Answer, b: Answer): boolean;
+}

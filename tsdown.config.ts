@@ -1,0 +1,14 @@
+import { defineConfig } from 'tsdown';
+
+/** One output file a source file, so that every subpath export and the worker entry keep their place. */
+export default defineConfig({
+  entry: ['src/**/*.ts'],
+  unbundle: true,
+  format: 'esm',
+  platform: 'neutral',
+  target: 'es2022',
+  dts: true,
+  sourcemap: true,
+  clean: true,
+  fixedExtension: false,
+});
