@@ -35,7 +35,17 @@ const ARRAYS = {
 
 export type DType = keyof typeof ARRAYS;
 export type NumericDType = Exclude<DType, 'string'>;
-export type NumericData = InstanceType<(typeof ARRAYS)[NumericDType]>;
+export type NumericData =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
 export type TensorData = NumericData | string[];
 
 /** A dense tensor, row-major. `data.length` is the product of `shape`; a scalar has shape `[]`. */
@@ -53,7 +63,10 @@ export function elements(shape: readonly number[]): number {
   let count = 1;
   for (const length of shape) {
     if (!Number.isInteger(length) || length < 0) {
-      throw new IsthmusError('TENSOR_INVALID', `shape [${shape}] has a dimension that is not a whole number of at least 0`);
+      throw new IsthmusError(
+        'TENSOR_INVALID',
+        `shape [${shape}] has a dimension that is not a whole number of at least 0`,
+      );
     }
     count *= length;
   }
@@ -128,7 +141,9 @@ export function asTensor(value: TensorLike): Tensor {
   const { shape, stride, offset } = value;
   const count = elements(shape);
   const source = (
-    value.data instanceof Uint8ClampedArray ? new Uint8Array(value.data.buffer, value.data.byteOffset, value.data.length) : value.data
+    value.data instanceof Uint8ClampedArray
+      ? new Uint8Array(value.data.buffer, value.data.byteOffset, value.data.length)
+      : value.data
   ) as NumericData;
   let step = 1;
   let contiguous = true;
