@@ -44,8 +44,8 @@ export type NumericData =
   | Uint16Array
   | Int32Array
   | Uint32Array
-  | BigInt64Array
-  | BigUint64Array;
+  | BigInt64Array<ArrayBuffer>
+  | BigUint64Array<ArrayBuffer>;
 export type TensorData = NumericData | string[];
 
 /** A dense tensor, row-major. `data.length` is the product of `shape`; a scalar has shape `[]`. */
