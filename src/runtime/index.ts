@@ -1,1 +1,2 @@
+export { openOnnxRuntimeNode } from './onnxruntime-node.ts';
 export type { OpenOptions, OpenSession, Session, TensorInfo } from './session.ts';
