@@ -11,6 +11,8 @@ export interface Limits {
   onnxNesting: number;
   /** Nodes of a graph, subgraphs counted in; large language models have some ten thousand. */
   onnxNodes: number;
+  /** Heap bytes of the objects that a model's messages and lists become, estimated before any is made; raw data is viewed. */
+  onnxHeapBytes: number;
   /** Bytes of one tensor, in a model or given at run time. */
   tensorBytes: number;
   /** Dimensions of a tensor; the runtimes stop at 8 or so. */
@@ -33,6 +35,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   onnxBytes: 2 ** 31 - 1,
   onnxNesting: 16,
   onnxNodes: 1_000_000,
+  onnxHeapBytes: 2 ** 30,
   tensorBytes: 2 ** 31 - 1,
   tensorRank: 16,
   packetBytes: 64 * 2 ** 20,
