@@ -67,19 +67,23 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
-    this.#view.setUint8(this.#grow(1), value);
+    const start = this.#grow(1);
+    this.#view.setUint8(start, value);
     return this;
   }
   u16(value: number): this {
-    this.#view.setUint16(this.#grow(2), value, true);
+    const start = this.#grow(2);
+    this.#view.setUint16(start, value, true);
     return this;
   }
   u32(value: number): this {
-    this.#view.setUint32(this.#grow(4), value, true);
+    const start = this.#grow(4);
+    this.#view.setUint32(start, value, true);
     return this;
   }
   f32(value: number): this {
-    this.#view.setFloat32(this.#grow(4), value, true);
+    const start = this.#grow(4);
+    this.#view.setFloat32(start, value, true);
     return this;
   }
   put(bytes: Uint8Array): this {

@@ -1,0 +1,230 @@
+import { ByteReader, ByteWriter } from '../bytes.ts';
+import { IsthmusError } from '../errors.ts';
+import { quantizeFrequencies } from './frequencies.ts';
+import type { Histogram } from './histogram.ts';
+import { MAX_RAW_BITS, type RansDecoder, type RansEncoder } from './rans.ts';
+
+/** Bits of the number that tells an escaped value's length. */
+const ESCAPE_LENGTH_BITS = 5;
+/** Largest magnitude that can be coded: an escape carries at most 30 bits past the end of the alphabet. */
+export const MAX_SYMBOL = 2 ** 29;
+const BUCKET_BITS = 8;
+/** Escapes expected beyond those seen, by the rule of succession: half a value. */
+const ESCAPE_PRIOR = 0.5;
+const FORMAT = 1;
+
+/**
+ * An immutable bank of static frequency tables; position i of a sequence uses table i mod `size`. A table holds the
+ * integers `low` to `high` and, last, an escape: a value outside is sent as the escape, its side, and its distance past the end
+ * in Elias-gamma form with equiprobable bits.
+ */
+export class TableBank {
+  readonly precision: number;
+  readonly size: number;
+  readonly #low: Int32Array;
+  /** Table t's frequencies stand from `#offset[t]` to `#offset[t + 1]`, the escape's last. */
+  readonly #offset: Int32Array;
+  readonly #frequency: Uint16Array;
+  readonly #start: Uint16Array;
+  /** For each table and each of 256 buckets of the position: the first symbol that reaches into the bucket. */
+  readonly #bucket: Uint16Array;
+
+  private constructor(precision: number, low: Int32Array, offset: Int32Array, frequency: Uint16Array) {
+    this.precision = precision;
+    this.size = low.length;
+    this.#low = low;
+    this.#offset = offset;
+    this.#frequency = frequency;
+    this.#start = new Uint16Array(frequency.length);
+    this.#bucket = new Uint16Array(this.size << BUCKET_BITS);
+    const shift = precision - BUCKET_BITS;
+    for (let table = 0; table < this.size; table++) {
+      let start = 0;
+      let bucket = 0;
+      for (let i = offset[table]; i < offset[table + 1]; i++) {
+        this.#start[i] = start;
+        start += frequency[i];
+        for (; bucket < 256 && bucket << shift < start; bucket++) {
+          this.#bucket[(table << BUCKET_BITS) + bucket] = i - offset[table];
+        }
+      }
+    }
+  }
+
+  /**
+   * Compiles one table from each histogram, trimmed to the values that are worth a place. `precision` is 8 to 15 bits.
+   * Throws `INVALID_ARGUMENT`.
+   */
+  static fromHistograms(histograms: readonly Histogram[], precision: number): TableBank {
+    const tables = histograms.map((histogram) => compileTable(histogram, precision));
+    const offset = new Int32Array(tables.length + 1);
+    for (let i = 0; i < tables.length; i++) offset[i + 1] = offset[i] + tables[i].frequencies.length;
+    const frequency = new Uint16Array(offset[tables.length]);
+    for (let i = 0; i < tables.length; i++) frequency.set(tables[i].frequencies, offset[i]);
+    return new TableBank(
+      precision,
+      Int32Array.from(tables, (t) => t.low),
+      offset,
+      frequency,
+    );
+  }
+
+  /** The bank as it stands in a codec file (docs/codec-file.md, "tables"). */
+  toBytes(): Uint8Array {
+    const writer = new ByteWriter().u8(FORMAT).u8(this.precision).u32(this.size);
+    for (let table = 0; table < this.size; table++) {
+      const [from, to] = [this.#offset[table], this.#offset[table + 1]];
+      writer.u32(this.#low[table] >>> 0).u16(to - from);
+      for (let i = from; i < to; i++) writer.u16(this.#frequency[i]);
+    }
+    return writer.finish();
+  }
+
+  /** Reads {@link toBytes}. `size` is the number of tables that the codec needs. Throws `CODEC_INVALID`. */
+  static fromBytes(bytes: Uint8Array, size: number): TableBank {
+    const reader = new ByteReader(bytes, 'CODEC_INVALID', 'frequency tables');
+    const [format, precision, stored] = [reader.u8(), reader.u8(), reader.u32()];
+    if (format !== FORMAT)
+      throw new IsthmusError('CODEC_VERSION', `frequency tables have format ${format}, known is ${FORMAT}`);
+    if (precision < BUCKET_BITS || precision > MAX_RAW_BITS || stored !== size) {
+      throw new IsthmusError(
+        'CODEC_INVALID',
+        `frequency tables: ${stored} of ${precision} bits, expected ${size} of 8 to 15`,
+      );
+    }
+    const low = new Int32Array(size);
+    const offset = new Int32Array(size + 1);
+    const frequencies: number[] = [];
+    for (let table = 0; table < size; table++) {
+      low[table] = reader.u32() | 0;
+      const symbols = reader.u16();
+      let sum = 0;
+      for (let i = 0; i < symbols; i++) {
+        const frequency = reader.u16();
+        if (frequency < 1) throw new IsthmusError('CODEC_INVALID', `frequency table ${table} holds a zero`);
+        sum += frequency;
+        frequencies.push(frequency);
+      }
+      if (symbols < 2 || sum !== 2 ** precision || Math.abs(low[table]) > MAX_SYMBOL) {
+        throw new IsthmusError(
+          'CODEC_INVALID',
+          `frequency table ${table} has ${symbols} symbols from ${low[table]} that sum to ${sum}, not to ${2 ** precision}`,
+        );
+      }
+      offset[table + 1] = offset[table] + symbols;
+    }
+    reader.end();
+    return new TableBank(precision, low, offset, Uint16Array.from(frequencies));
+  }
+
+  /** Pushes `values` (|value| <= {@link MAX_SYMBOL}) so that they decode in order. */
+  encode(values: Int32Array, encoder: RansEncoder): void {
+    const { precision, size } = this;
+    let table = (values.length + size - 1) % size;
+    for (let i = values.length - 1; i >= 0; i--) {
+      const from = this.#offset[table];
+      const last = this.#offset[table + 1] - 1;
+      const at = from + values[i] - this.#low[table];
+      if (at >= from && at < last) {
+        encoder.push(this.#start[at], this.#frequency[at], precision);
+      } else {
+        pushEscape(encoder, at < from ? from - 1 - at : at - last, at < from ? 1 : 0);
+        encoder.push(this.#start[last], this.#frequency[last], precision);
+      }
+      table = table === 0 ? size - 1 : table - 1;
+    }
+  }
+
+  /** Fills `values` with what {@link encode} pushed. Throws `PACKET_CORRUPT`. */
+  decode(decoder: RansDecoder, values: Int32Array): void {
+    const { precision, size } = this;
+    const shift = precision - BUCKET_BITS;
+    let table = 0;
+    for (let i = 0; i < values.length; i++) {
+      const from = this.#offset[table];
+      const last = this.#offset[table + 1] - 1;
+      const slot = decoder.peek(precision);
+      let at = from + this.#bucket[(table << BUCKET_BITS) + (slot >>> shift)];
+      while (at < last && this.#start[at + 1] <= slot) at++;
+      decoder.pop(this.#start[at], this.#frequency[at], precision);
+      values[i] = at < last ? this.#low[table] + at - from : popEscape(decoder, this.#low[table], last - from);
+      table = table + 1 === size ? 0 : table + 1;
+    }
+  }
+
+  /** Bits that `values` cost under the tables' own probabilities, escapes included; what a coder can at best reach. */
+  bits(values: Int32Array): number {
+    return this.bitsByTable(values).reduce((sum, bits) => sum + bits, 0);
+  }
+
+  /** The same bits, for each table those of its own values; length `size`. */
+  bitsByTable(values: Int32Array): Float64Array {
+    const bits = new Float64Array(this.size);
+    for (let i = 0; i < values.length; i++) {
+      const table = i % this.size;
+      const from = this.#offset[table];
+      const last = this.#offset[table + 1] - 1;
+      const at = from + values[i] - this.#low[table];
+      const inside = at >= from && at < last;
+      bits[table] += this.precision - Math.log2(this.#frequency[inside ? at : last]);
+      if (!inside) bits[table] += escapeBits(at < from ? from - 1 - at : at - last);
+    }
+    return bits;
+  }
+}
+
+/** Bits after the escape symbol for a value `distance` past the end of the alphabet: side, length, and the digits after the first. */
+function escapeBits(distance: number): number {
+  return 1 + ESCAPE_LENGTH_BITS + 31 - Math.clz32(distance + 1);
+}
+
+/** Pushes side (1: below the alphabet) and distance, in the reverse of the order {@link popEscape} takes. */
+function pushEscape(encoder: RansEncoder, distance: number, below: number): void {
+  const digits = 31 - Math.clz32(distance + 1);
+  const rest = (distance + 1) ^ (1 << digits);
+  if (digits > MAX_RAW_BITS) encoder.pushBits(rest >>> MAX_RAW_BITS, digits - MAX_RAW_BITS);
+  if (digits > 0) encoder.pushBits(rest & ((1 << MAX_RAW_BITS) - 1), Math.min(digits, MAX_RAW_BITS));
+  encoder.pushBits(digits, ESCAPE_LENGTH_BITS);
+  encoder.pushBits(below, 1);
+}
+
+function popEscape(decoder: RansDecoder, low: number, symbols: number): number {
+  const below = decoder.popBits(1);
+  const digits = decoder.popBits(ESCAPE_LENGTH_BITS);
+  if (digits > 2 * MAX_RAW_BITS)
+    throw new IsthmusError('PACKET_CORRUPT', `an escaped value claims ${digits} binary digits`);
+  let rest = digits > 0 ? decoder.popBits(Math.min(digits, MAX_RAW_BITS)) : 0;
+  if (digits > MAX_RAW_BITS) rest |= decoder.popBits(digits - MAX_RAW_BITS) << MAX_RAW_BITS;
+  const distance = ((1 << digits) | rest) - 1;
+  const value = below === 1 ? low - 1 - distance : low + symbols + distance;
+  if (Math.abs(value) > MAX_SYMBOL) throw new IsthmusError('PACKET_CORRUPT', `an escaped value is ${value}`);
+  return value;
+}
+
+/**
+ * One table's frequencies, the escape's last. The ends of the histogram are trimmed while an end's value costs less as an
+ * escape than its place takes from the others: a place takes at least 1 / 2^precision of the probability, which all
+ * other values pay for with log2(e) / 2^precision bits each.
+ */
+function compileTable(histogram: Histogram, precision: number): { low: number; frequencies: Uint16Array } {
+  const { total } = histogram;
+  const mostSymbols = 2 ** (precision - 2);
+  const placeBits = (total * Math.LOG2E) / 2 ** precision;
+  const worth = (value: number, distance: number): boolean => {
+    const count = histogram.count(value);
+    return count * (precision + escapeBits(distance) - Math.log2(total / Math.max(count, 1))) > placeBits;
+  };
+  let { low, high } = histogram;
+  while (low < high && (high - low >= mostSymbols || !worth(low, 0) || !worth(high, 0))) {
+    if (!worth(low, 0) || (high - low >= mostSymbols && histogram.count(low) < histogram.count(high))) low++;
+    else high--;
+  }
+  const weights = new Float64Array(high - low + 2);
+  let inside = 0;
+  for (let value = low; value <= high; value++) {
+    weights[value - low] = histogram.smoothed(value);
+    inside += histogram.count(value);
+  }
+  weights[high - low + 1] = total - inside + ESCAPE_PRIOR;
+  return { low, frequencies: quantizeFrequencies(weights, precision) };
+}
