@@ -1,7 +1,10 @@
-import type { InferenceSession, Tensor as OrtTensor, TypedTensor } from 'onnxruntime-common';
+import type { InferenceSession, Tensor as OrtTensor, TypedTensor } from 'onnxruntime-node';
 import { IsthmusError, messageOf } from '../errors.ts';
+import { dtypeOf } from '../onnx/dtypes.ts';
 import { type Graph, mainGraph } from '../onnx/graph.ts';
+import type { ValueInfoProto } from '../onnx/onnx_pb.ts';
 import { type DType, type NumericData, type Tensor, type TensorData, tensor } from '../tensor.ts';
+import type { CheckedModel } from './checked.ts';
 import { serialSession } from './serial.ts';
 import type { OpenOptions, Session, TensorInfo } from './session.ts';
 
@@ -13,21 +16,30 @@ export interface OnnxRuntime {
   readonly Tensor: new (dtype: OrtTensor.Type, data: TensorData, shape: readonly number[]) => OrtTensor;
 }
 
-/** Opens checked bytes. `graph` is the same model read by isthmus; `runtime` is the package and its version. */
+/** Which build of ONNX Runtime a session runs on. */
+export interface OnnxRuntimePackage {
+  readonly ort: OnnxRuntime;
+  /** Package and version, as the session tells it. */
+  readonly runtime: string;
+  readonly provider: 'cpu' | 'wasm';
+}
+
+/** Opens a checked model. Throws `INVALID_ARGUMENT` for a bad option and `RUNTIME_LOAD`. */
 export async function openOnnxRuntime(
-  ort: OnnxRuntime,
-  runtime: string,
-  bytes: Uint8Array,
-  graph: Graph,
+  { ort, runtime, provider }: OnnxRuntimePackage,
+  { bytes, graph }: CheckedModel,
   options: OpenOptions,
 ): Promise<Session> {
-  const session = await create(ort, runtime, bytes, graph, options);
+  const { input, output } = mainGraph(graph);
+  for (const value of [...input, ...output]) checkType(runtime, value);
+  const session = await ort.InferenceSession.create(bytes, sessionOptions(provider, options)).catch((cause) => {
+    throw loadError(runtime, graph, cause);
+  });
   let inputs: TensorInfo[];
   let outputs: TensorInfo[];
   try {
-    const { input, output } = mainGraph(graph);
-    inputs = session.inputMetadata.map((value) => infoOf(value, rankIsOpen(input, value.name)));
-    outputs = session.outputMetadata.map((value) => infoOf(value, rankIsOpen(output, value.name)));
+    inputs = session.inputMetadata.map((value) => infoOf(runtime, value, input));
+    outputs = session.outputMetadata.map((value) => infoOf(runtime, value, output));
   } catch (thrown) {
     await session.release();
     throw thrown;
@@ -45,25 +57,23 @@ export async function openOnnxRuntime(
   });
 }
 
-async function create(
-  ort: OnnxRuntime,
-  runtime: string,
-  bytes: Uint8Array,
-  graph: Graph,
-  options: OpenOptions,
-): Promise<InferenceSession> {
+const OPTIMIZATIONS = ['disabled', 'basic', 'extended', 'all'] as const;
+
+function sessionOptions(provider: string, options: OpenOptions): InferenceSession.SessionOptions {
   const { threads, optimization = 'all' } = options;
-  try {
-    return await ort.InferenceSession.create(bytes, {
-      executionProviders: [runtime.startsWith('onnxruntime-web') ? 'wasm' : 'cpu'],
-      graphOptimizationLevel: optimization,
-      ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
-      // Its log goes to stderr beside the error that it throws; the error is enough.
-      logSeverityLevel: 4,
-    });
-  } catch (cause) {
-    throw loadError(runtime, graph, cause);
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
+    throw new IsthmusError('INVALID_ARGUMENT', `threads must be a whole number of at least 1, got ${threads}`);
   }
+  if (!OPTIMIZATIONS.includes(optimization)) {
+    throw new IsthmusError('INVALID_ARGUMENT', `optimization must be one of ${OPTIMIZATIONS.join(', ')}`);
+  }
+  return {
+    executionProviders: [provider],
+    graphOptimizationLevel: optimization,
+    ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+    // Its log would stand on stderr beside the error that it throws; the error is enough.
+    logSeverityLevel: 4,
+  };
 }
 
 /** Domains whose operators every build of ONNX Runtime knows, at least in part. */
@@ -92,22 +102,63 @@ function loadError(runtime: string, graph: Graph, cause: unknown): IsthmusError 
   return new IsthmusError('RUNTIME_LOAD', `${runtime} cannot load the model (${advice}): ${message}`, { cause });
 }
 
-/** Whether the file leaves the rank open: ONNX Runtime tells that and a scalar alike, as an empty shape. */
-function rankIsOpen(values: ReturnType<typeof mainGraph>['input'], name: string): boolean {
-  const type = values.find((value) => value.name === name)?.type?.value;
-  return type?.case === 'tensorType' && type.value.shape === undefined;
+/** Element types that cross ONNX Runtime's JavaScript interface; others are refused, or end the process (4-bit outputs). */
+const CROSSING: ReadonlySet<string> = new Set<DType>([
+  'float32',
+  'float64',
+  'float16',
+  'int8',
+  'uint8',
+  'int16',
+  'uint16',
+  'int32',
+  'uint32',
+  'int64',
+  'uint64',
+  'bool',
+  'string',
+]);
+
+/** Throws `RUNTIME_LOAD` for an input or output that is not a tensor, or of a type that cannot cross. */
+function checkType(runtime: string, value: ValueInfoProto): void {
+  const type = value.type?.value;
+  if (type?.case === undefined) return; // ONNX Runtime infers it; infoOf looks at what it found.
+  if (type.case !== 'tensorType') throw notTensor(value.name);
+  const dtype = dtypeOf(type.value.elemType);
+  if (!CROSSING.has(dtype)) throw notCrossing(runtime, value.name, dtype);
 }
 
-function infoOf(value: InferenceSession.ValueMetadata, open: boolean): TensorInfo {
-  if (!value.isTensor) {
-    throw new IsthmusError(
-      'RUNTIME_LOAD',
-      `'${value.name}' is a sequence, map or optional; isthmus runs models whose inputs and outputs are tensors`,
-    );
-  }
-  const shape = value.shape.map((length) => (length === '' ? '?' : length));
+function notTensor(name: string): IsthmusError {
+  return new IsthmusError(
+    'RUNTIME_LOAD',
+    `'${name}' is a sequence, map, optional or sparse tensor; isthmus runs models whose inputs and outputs are dense tensors`,
+  );
+}
+
+function notCrossing(runtime: string, name: string, dtype: string): IsthmusError {
+  return new IsthmusError(
+    'RUNTIME_LOAD',
+    `'${name}' is ${dtype}, which ${runtime} can neither take nor give; cut elsewhere, or add a Cast to the model`,
+  );
+}
+
+function infoOf(
+  runtime: string,
+  value: InferenceSession.ValueMetadata,
+  declared: readonly ValueInfoProto[],
+): TensorInfo {
+  if (!value.isTensor) throw notTensor(value.name);
+  if (!CROSSING.has(value.type)) throw notCrossing(runtime, value.name, value.type);
+  // An open dimension without a name comes as an empty name, or as 2^32 - 1 from the WebAssembly build.
+  const shape = value.shape.map((length) => (length === '' || length === 2 ** 32 - 1 ? '?' : length));
   const info = { name: value.name, dtype: value.type as DType, shape };
-  return open && shape.length === 0 ? { ...info, anyRank: true } : info;
+  return shape.length === 0 && rankIsOpen(value.name, declared) ? { ...info, anyRank: true } : info;
+}
+
+/** Whether the file leaves the rank open: ONNX Runtime tells that and a scalar alike, as an empty shape. */
+function rankIsOpen(name: string, declared: readonly ValueInfoProto[]): boolean {
+  const type = declared.find((value) => value.name === name)?.type?.value;
+  return type?.case === 'tensorType' ? type.value.shape === undefined : true;
 }
 
 function toOrt(ort: OnnxRuntime, { dtype, shape, data }: Tensor): OrtTensor {
