@@ -1,0 +1,89 @@
+import type { Session } from '../runtime/index.ts';
+import { gatherRows, type InputSpec, pixelsToTensor, stackRows } from '../tasks/index.ts';
+import type { Tensor } from '../tensor.ts';
+import { type Cache, cacheKey, packTensors, unpackTensors } from './cache.ts';
+import type { Input, PixelStore } from './inputs.ts';
+import { batchesOf, throwIfAborted } from './measure.ts';
+
+/** A head with what identifies its outputs. */
+export interface Head {
+  readonly session: Session;
+  /** SHA-256 of the head's model bytes. */
+  readonly hash: string;
+  /** Tensors at the cut, in order. */
+  readonly cut: readonly string[];
+}
+
+export interface FeatureOptions {
+  readonly batch: number;
+  readonly signal?: AbortSignal;
+  readonly onImages?: (count: number) => void;
+}
+
+/** What a head makes of images, through the cache: computed once for a head, an image and a preparation. */
+export class Features {
+  readonly #head: Head;
+  readonly #spec: InputSpec;
+  readonly #store: PixelStore;
+  readonly #cache: Cache;
+  readonly #times: number[] = [];
+
+  constructor(head: Head, spec: InputSpec, store: PixelStore, cache: Cache) {
+    this.#head = head;
+    this.#spec = spec;
+    this.#store = store;
+    this.#cache = cache;
+  }
+
+  /** Milliseconds an image of every batch that the head ran in this run. */
+  get times(): readonly number[] {
+    return this.#times;
+  }
+
+  /** Runs the head, in batches, on the images whose feature is not kept yet. Throws `ABORTED` between batches. */
+  async fill(inputs: readonly Input[], { batch, signal, onImages }: FeatureOptions): Promise<void> {
+    const missing: Input[] = [];
+    for (const input of inputs) {
+      if ((await this.#kept(input)) === undefined) missing.push(input);
+      else onImages?.(1);
+    }
+    for (const part of batchesOf(missing, batch)) {
+      throwIfAborted(signal);
+      const features = await this.run(part);
+      await Promise.all(
+        part.map((input, row) =>
+          this.#cache.write('features', this.#key(input), packTensors(features.map((whole) => gatherRows(whole, [row])))),
+        ),
+      );
+      onImages?.(part.length);
+    }
+  }
+
+  /** The feature of one image, at batch 1. */
+  async of(input: Input): Promise<Tensor[]> {
+    const kept = await this.#kept(input);
+    if (kept) return kept;
+    const feature = await this.run([input]);
+    await this.#cache.write('features', this.#key(input), packTensors(feature));
+    return feature;
+  }
+
+  /** Runs the head on a batch and notes the time. */
+  async run(inputs: readonly Input[]): Promise<Tensor[]> {
+    const pixels = await Promise.all(inputs.map(({ path }) => this.#store.pixels(path)));
+    const feed = stackRows(pixels.map((each) => pixelsToTensor(each, this.#spec)));
+    const start = performance.now();
+    const outputs = await this.#head.session.run({ [this.#spec.name]: feed });
+    this.#times.push((performance.now() - start) / inputs.length);
+    return this.#head.cut.map((name) => (name === this.#spec.name ? feed : outputs[name]));
+  }
+
+  #key(input: Input): string {
+    return cacheKey([this.#head.hash, this.#head.cut, this.#head.session.runtime, this.#spec, input.hash]);
+  }
+
+  async #kept(input: Input): Promise<Tensor[] | undefined> {
+    const bytes = await this.#cache.read('features', this.#key(input));
+    return bytes && unpackTensors(bytes);
+  }
+}
