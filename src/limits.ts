@@ -13,6 +13,8 @@ export interface Limits {
   onnxNodes: number;
   /** Heap bytes of the objects that a model's messages and lists become, estimated before any is made; raw data is viewed. */
   onnxHeapBytes: number;
+  /** Bytes of a model's external data, regions that lie over one another counted each. */
+  onnxExternalBytes: number;
   /** Bytes of one tensor, in a model or given at run time. */
   tensorBytes: number;
   /** Dimensions of a tensor; the runtimes stop at 8 or so. */
@@ -36,6 +38,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   onnxNesting: 16,
   onnxNodes: 1_000_000,
   onnxHeapBytes: 2 ** 30,
+  onnxExternalBytes: 2 ** 34,
   tensorBytes: 2 ** 31 - 1,
   tensorRank: 16,
   packetBytes: 64 * 2 ** 20,

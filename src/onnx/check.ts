@@ -1,8 +1,8 @@
-import { IsthmusError } from '../errors.ts';
+import { IsthmusError, messageOf } from '../errors.ts';
 import { type Limits, limitsOf, within } from '../limits.ts';
 import { checkAttribute } from './attributes.ts';
 import { checkFunctions } from './functions.ts';
-import { describeNode, type Graph, normalDomain } from './graph.ts';
+import { describeNode, type Graph, normalDomain, opsetOf } from './graph.ts';
 import type { GraphProto, NodeProto, OperatorSetIdProto, SparseTensorProto, TensorProto } from './onnx_pb.ts';
 import { payloadOf } from './payload.ts';
 import { subgraphsOf } from './walk.ts';
@@ -17,8 +17,8 @@ interface Scope {
 interface Check {
   readonly limits: Readonly<Limits>;
   readonly inFunction: boolean;
-  /** Nodes seen, functions counted in. */
-  readonly seen: { nodes: number };
+  /** Nodes so far, functions counted in, and whether one outside functions is of the default domain. */
+  readonly seen: { nodes: number; defaultDomain: boolean };
 }
 
 /**
@@ -29,7 +29,19 @@ interface Check {
  * Throws `ONNX_INVALID`, `ONNX_UNSUPPORTED`, `ONNX_EXTERNAL_DATA` (data not loaded) or `LIMIT_EXCEEDED`.
  */
 export function checkGraph(graph: Graph, limits?: Partial<Limits>): void {
-  const check: Check = { limits: limitsOf(limits), inFunction: false, seen: { nodes: 0 } };
+  try {
+    checkModel(graph, limitsOf(limits));
+  } catch (cause) {
+    if (cause instanceof IsthmusError) throw cause;
+    // With onnxNesting raised far, or a graph built in code that contains itself.
+    throw new IsthmusError('LIMIT_EXCEEDED', `the graph nests deeper than the JavaScript stack: ${messageOf(cause)}`, {
+      cause,
+    });
+  }
+}
+
+function checkModel(graph: Graph, limits: Readonly<Limits>): void {
+  const check: Check = { limits, inFunction: false, seen: { nodes: 0, defaultDomain: false } };
   if (graph.irVersion < 1n) throw invalid('the model states no ir_version');
   // Before IR version 3 there was one operator set, version 1.
   if (graph.opsetImport.length === 0 && graph.irVersion >= 3n) throw invalid('the model imports no operator set');
@@ -41,8 +53,11 @@ export function checkGraph(graph: Graph, limits?: Partial<Limits>): void {
     if (input.type === undefined) throw invalid(`input '${input.name}' of the graph has no type`);
   }
   checkOneGraph(main, 'the graph', undefined, 0, check);
-  checkFunctions(graph.functions, (nodes, names, where) => {
-    checkNodes(nodes, where, { names }, 0, { ...check, inFunction: true });
+  if (check.seen.defaultDomain) opsetOf(graph);
+  checkFunctions(graph.functions, (each, names, where) => {
+    checkOpsets(each.opsetImport, where);
+    for (const attribute of each.attributeProto) checkAttribute(attribute, where, false);
+    checkNodes(each.node, where, { names }, 0, { ...check, inFunction: true });
   });
 }
 
@@ -51,7 +66,7 @@ function invalid(problem: string): IsthmusError {
 }
 
 /** Checks that each domain has one version. */
-export function checkOpsets(imports: readonly OperatorSetIdProto[], where: string): void {
+function checkOpsets(imports: readonly OperatorSetIdProto[], where: string): void {
   const versions = new Map<string, bigint>();
   for (const entry of imports) {
     const domain = normalDomain(entry.domain);
@@ -117,6 +132,7 @@ function checkNodes(nodes: readonly NodeProto[], where: string, scope: Scope, de
   nodes.forEach((node, index) => {
     within(check.limits, 'onnxNodes', ++check.seen.nodes, 'nodes of the graph');
     if (node.opType === '') throw invalid(`node ${index} of ${where} names no operator`);
+    if (!check.inFunction && normalDomain(node.domain) === '') check.seen.defaultDomain = true;
     for (const name of node.input) {
       if (name !== '' && !isVisible(name, scope)) throw undefinedName(name, node, nodes, where);
     }

@@ -10,12 +10,12 @@ function key(domain: string, name: string, overload: string): string {
 
 /**
  * Checks the functions that a model brings along: named, without two of one name, each body well-formed (by
- * `checkBody`, which gets the nodes and the set of the function's inputs and adds what the nodes make), outputs made,
+ * `checkBody`, which gets the set of the function's inputs and adds what the nodes make), outputs made,
  * and no function calling itself, not even through others. Throws `ONNX_INVALID`.
  */
 export function checkFunctions(
   functions: readonly FunctionProto[],
-  checkBody: (nodes: readonly NodeProto[], names: Set<string>, where: string) => void,
+  checkBody: (each: FunctionProto, names: Set<string>, where: string) => void,
 ): void {
   const calls = new Map<string, string[]>();
   for (const each of functions) {
@@ -25,7 +25,7 @@ export function checkFunctions(
     if (calls.has(own)) throw new IsthmusError('ONNX_INVALID', `${where} is defined twice`);
     const names = new Set(each.input);
     if (names.size !== each.input.length) throw new IsthmusError('ONNX_INVALID', `${where} has two inputs of one name`);
-    checkBody(each.node, names, where);
+    checkBody(each, names, where);
     const missing = each.output.find((name) => !names.has(name));
     if (missing !== undefined)
       throw new IsthmusError('ONNX_INVALID', `output '${missing}' of ${where} is made by no node`);

@@ -1,3 +1,5 @@
+import type { openGraph as OpenGraph, saveGraph as SaveGraph } from './file.ts';
+
 export {
   floatAttribute,
   floatsAttribute,
@@ -26,6 +28,8 @@ export {
 } from './build.ts';
 export { checkGraph } from './check.ts';
 export { dataTypeOf, dtypeOf } from './dtypes.ts';
+export type { ExternalOptions } from './external-write.ts';
+export type { OpenOptions, SaveOptions } from './file.ts';
 export {
   describeNode,
   type Graph,
@@ -39,4 +43,14 @@ export {
 } from './graph.ts';
 export { type ReadOptions, readGraph, writeGraph } from './read.ts';
 export { protoOf, tensorOf } from './values.ts';
-export { capturesOf, consumersOf, producersOf, subgraphsOf, usesOf, walkNodes } from './walk.ts';
+export { capturesOf, consumersOf, producersOf, subgraphsOf, tensorsOf, usesOf, walkNodes } from './walk.ts';
+
+// Files need Node. They are loaded when first used, so that this module also loads in a browser.
+
+/** {@inheritDoc OpenGraph} */
+export const openGraph: typeof OpenGraph = async (path, options) =>
+  (await import('./file.ts')).openGraph(path, options);
+
+/** {@inheritDoc SaveGraph} */
+export const saveGraph: typeof SaveGraph = async (graph, path, options) =>
+  (await import('./file.ts')).saveGraph(graph, path, options);

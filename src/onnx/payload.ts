@@ -29,7 +29,11 @@ export interface Payload {
 }
 
 /** Bits of an element as ONNX stores it raw; complex numbers too, which no dtype of ours stands for. */
-function rawBits(dataType: DataType): number {
+function rawBits(dataType: DataType, where: string): number {
+  if (dataType === DataType.UNDEFINED) throw new IsthmusError('ONNX_INVALID', `${where} has no data type`);
+  if (DataType[dataType] === undefined) {
+    throw new IsthmusError('ONNX_UNSUPPORTED', `${where} has data type ${dataType}, which is none that isthmus knows`);
+  }
   if (dataType === DataType.COMPLEX64) return 64;
   if (dataType === DataType.COMPLEX128) return 128;
   const dtype = dtypeOf(dataType);
@@ -49,16 +53,16 @@ export function rawByteLength(tensor: TensorProto, limits: Readonly<Limits>, whe
   const shape = shapeOf(tensor, limits, where);
   // Products of doubles lose low bits above 2^53, where they are over any cap and therefore refused all the same.
   const count = shape.includes(0) ? 0 : shape.reduce((product, length) => product * length, 1);
-  const bytes = Math.ceil((count * rawBits(tensor.dataType)) / 8);
+  const bytes = Math.ceil((count * rawBits(tensor.dataType, where)) / 8);
   within(limits, 'tensorBytes', bytes, `bytes of ${where} of shape [${shape}]`);
   within(limits, 'tensorBytes', count, `elements of ${where} of shape [${shape}]`);
   return bytes;
 }
 
 /** Entries of the typed list for `count` elements: packed like bytes below 8 bits, real and imaginary parts apart. */
-function listLength(dataType: DataType, count: number): number {
+function listLength(dataType: DataType, count: number, where: string): number {
   if (dataType === DataType.COMPLEX64 || dataType === DataType.COMPLEX128) return count * 2;
-  const bits = rawBits(dataType);
+  const bits = rawBits(dataType, where);
   return bits > 0 && bits < 8 ? Math.ceil((count * bits) / 8) : count;
 }
 
@@ -95,7 +99,7 @@ export function payloadOf(tensor: TensorProto, limits: Readonly<Limits>, where: 
   if (storage !== allowed && (storage !== 'rawData' || tensor.dataType === DataType.STRING)) {
     throw new IsthmusError('ONNX_INVALID', `${where} is of type ${name} and has its data in ${storage}`);
   }
-  const needed = storage === 'rawData' ? bytes : listLength(tensor.dataType, count);
+  const needed = storage === 'rawData' ? bytes : listLength(tensor.dataType, count, where);
   const found = tensor[storage].length;
   if (found !== needed) {
     const unit = storage === 'rawData' ? 'bytes' : `entries of ${storage}`;

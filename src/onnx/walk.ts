@@ -1,4 +1,5 @@
-import type { GraphProto, NodeProto } from './onnx_pb.ts';
+import type { Graph } from './graph.ts';
+import type { GraphProto, NodeProto, SparseTensorProto, TensorProto } from './onnx_pb.ts';
 
 /** The subgraphs of a node: the branches of If, the bodies of Loop and Scan, and those of custom operators. */
 export function subgraphsOf(node: NodeProto): GraphProto[] {
@@ -64,4 +65,34 @@ export function consumersOf(graph: GraphProto): Map<string, NodeProto[]> {
     }
   }
   return consumers;
+}
+
+/** Every stored tensor of a model: initializers and attributes of its graph, subgraphs, functions and training graphs. */
+export function* tensorsOf(model: Graph): Generator<TensorProto> {
+  const graphs = [model.graph, ...model.trainingInfo.flatMap((info) => [info.initialization, info.algorithm])];
+  for (const graph of graphs) if (graph !== undefined) yield* tensorsOfGraph(graph);
+  for (const each of model.functions) yield* tensorsOfNodes(each.node);
+}
+
+function* tensorsOfGraph(graph: GraphProto): Generator<TensorProto> {
+  yield* graph.initializer;
+  for (const sparse of graph.sparseInitializer) yield* tensorsOfSparse(sparse);
+  yield* tensorsOfNodes(graph.node);
+}
+
+function* tensorsOfNodes(nodes: readonly NodeProto[]): Generator<TensorProto> {
+  for (const node of nodes) {
+    for (const { t, tensors, sparseTensor, sparseTensors, g, graphs } of node.attribute) {
+      if (t !== undefined) yield t;
+      yield* tensors;
+      for (const sparse of sparseTensor ? [sparseTensor, ...sparseTensors] : sparseTensors)
+        yield* tensorsOfSparse(sparse);
+      for (const graph of g ? [g, ...graphs] : graphs) yield* tensorsOfGraph(graph);
+    }
+  }
+}
+
+function* tensorsOfSparse({ values, indices }: SparseTensorProto): Generator<TensorProto> {
+  if (values !== undefined) yield values;
+  if (indices !== undefined) yield indices;
 }
