@@ -9,10 +9,22 @@ export interface FeatureTensor {
   readonly shape: readonly number[];
 }
 
-/** What a packet's bytes went to, for `inspect`; they add up to the packet's length. */
+export const CODEC_KINDS = ['raw-f32', 'raw-f16', 'int8-deflate', 'klt'] as const;
+export type CodecKind = (typeof CODEC_KINDS)[number];
+
+/** What a packet's bytes went to, for `inspect`; they add up to the packet's length, in fractions where bits are shared. */
 export interface ByteItem {
   readonly what: string;
   readonly bytes: number;
+}
+
+/** One kind's way between a feature and the body of a packet; {@link Codec} puts the frame around it. */
+export interface CodecBody {
+  encode(feature: readonly TensorLike[]): Uint8Array;
+  decode(body: Uint8Array): Tensor[];
+  /** Bits that the entropy model's own probabilities ask for; null where there is no such model. */
+  idealBits(feature: readonly TensorLike[]): number | null;
+  itemize(body: Uint8Array): ByteItem[];
 }
 
 /**
@@ -20,16 +32,22 @@ export interface ByteItem {
  * give the same packet on every machine.
  */
 export interface Codec {
-  readonly kind: 'raw-f32' | 'raw-f16' | 'int8-deflate' | 'klt';
+  readonly kind: CodecKind;
   /** First 4 bytes, little-endian, of the SHA-256 of `codec.json`; every packet carries it. */
   readonly id: number;
   readonly features: readonly FeatureTensor[];
+  /** What tells this codec from others of its kind, such as `step 0.75`; empty where there is nothing to set. */
+  readonly setting: string;
+  /** Name of the model the codec was made for and SHA-256 of its file, where its maker said so. */
+  readonly model: { readonly name: string; readonly sha256: string } | null;
   /** The tensors at the cut (one each of `features`, in order, batch 1) to a packet. Throws `TENSOR_INVALID`. */
   encode(feature: readonly TensorLike[]): Uint8Array;
   /** The inverse, up to what quantizing lost. Throws the `PACKET_…` errors. */
   decode(packet: Uint8Array): Tensor[];
-  /** Bytes that the entropy model's own probabilities ask for with the frame; null where a codec has no such model. */
+  /** Bytes that the entropy model's own probabilities ask for, with the frame; null where a codec has no such model. */
   idealBytes(feature: readonly TensorLike[]): number | null;
   /** What each byte of a packet is spent on. Throws the `PACKET_…` errors. */
   itemize(packet: Uint8Array): ByteItem[];
+  /** The codec file (docs/codec-file.md); `card` is a Markdown page of how it was made and what it scored. */
+  toBytes(card?: string): Uint8Array;
 }

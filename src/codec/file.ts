@@ -1,0 +1,263 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { z } from 'zod';
+import { ByteReader, bytesToFloat32, float32ToBytes } from '../bytes.ts';
+import { TableBank } from '../entropy/index.ts';
+import { IsthmusError } from '../errors.ts';
+import { type Limits, limitsOf, within } from '../limits.ts';
+import { FRAME_BYTES, packetBody, sealPacket } from '../packet/index.ts';
+import { elements } from '../tensor.ts';
+import { type Entries, readArchive, writeArchive } from './archive.ts';
+import type { Codec, CodecBody, FeatureTensor } from './codec.ts';
+import { int8DeflateBody } from './int8.ts';
+import { type KltPart, kltBody } from './klt.ts';
+import { rawBody } from './raw.ts';
+import { vectorsOf } from './transform.ts';
+
+/** Version of codec files that this isthmus writes and the newest that it reads. */
+export const CODEC_FILE_VERSION = 1;
+
+const count = z
+  .int()
+  .min(1)
+  .max(2 ** 31 - 1);
+const layout = z.strictObject({ outer: count, length: count, inner: count });
+const common = {
+  format: z.literal('isthmus-codec'),
+  version: z.literal(CODEC_FILE_VERSION),
+  features: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1).max(1024),
+        dtype: z.enum(['float32', 'float16']),
+        shape: z.array(count).max(16),
+      }),
+    )
+    .min(1)
+    .max(64),
+  model: z.strictObject({ name: z.string().max(1024), sha256: z.string().regex(/^[0-9a-f]{64}$/) }).nullable(),
+  entries: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)),
+};
+
+/** `codec.json`: all of a codec but its numbers, which stand in the entries it names with their SHA-256. */
+const definitionSchema = z.discriminatedUnion('kind', [
+  z.strictObject({ ...common, kind: z.literal('raw-f32') }),
+  z.strictObject({ ...common, kind: z.literal('raw-f16') }),
+  z.strictObject({ ...common, kind: z.literal('int8-deflate'), levels: z.int().min(1).max(127) }),
+  z.strictObject({
+    ...common,
+    kind: z.literal('klt'),
+    parts: z.array(z.strictObject({ layout, components: count, step: z.number().positive().max(Number.MAX_VALUE) })),
+  }),
+]);
+export type CodecDefinition = z.infer<typeof definitionSchema>;
+
+/** What the codecs of this floor are made for: the feature and, where known, the model it comes from. */
+export interface CodecSource {
+  readonly features: readonly FeatureTensor[];
+  readonly model?: Codec['model'];
+}
+
+const start = ({ features, model }: CodecSource) => ({
+  format: 'isthmus-codec' as const,
+  version: CODEC_FILE_VERSION as 1,
+  features: features.map(({ name, dtype, shape }) => ({ name, dtype, shape: [...shape] })),
+  model: model ?? null,
+  entries: {},
+});
+
+/** Sends every value as it is, as float32 or float16. */
+export function rawCodec(kind: 'raw-f32' | 'raw-f16', source: CodecSource): Codec {
+  return assemble({ ...start(source), kind }, new Map());
+}
+
+/** Sends integers from -levels to levels, deflated; `levels` is 1 to 127. */
+export function int8DeflateCodec(source: CodecSource, levels = 127): Codec {
+  return assemble({ ...start(source), kind: 'int8-deflate', levels }, new Map());
+}
+
+/** Sends the Karhunen-Loeve coefficients; `parts` (one a tensor) come from `train/fit`. */
+export function kltCodec(source: CodecSource, parts: readonly KltPart[]): Codec {
+  const entries = new Map<string, Uint8Array>();
+  for (const [i, { transform, tables }] of parts.entries()) {
+    entries.set(`mean-${i}.f32`, float32ToBytes(transform.mean));
+    entries.set(`basis-${i}.f32`, float32ToBytes(Float32Array.from(transform.basis)));
+    entries.set(`tables-${i}.bin`, tables.toBytes());
+  }
+  const hashes = Object.fromEntries([...entries].map(([name, bytes]) => [name, bytesToHex(sha256(bytes))]));
+  return assemble(
+    {
+      ...start(source),
+      kind: 'klt',
+      entries: hashes,
+      parts: parts.map(({ transform, step }) => ({
+        layout: { ...transform.layout },
+        components: transform.components,
+        step,
+      })),
+    },
+    entries,
+  );
+}
+
+/**
+ * Reads a codec file. Everything is checked before the codec exists: archive, form, hashes, lengths, tables.
+ * Throws `CODEC_INVALID`, `CODEC_VERSION` for a file of a newer isthmus, `LIMIT_EXCEEDED`.
+ */
+export function readCodec(bytes: Uint8Array, limits?: Partial<Limits>): Codec {
+  const caps = limitsOf(limits);
+  within(caps, 'codecBytes', bytes.length, 'codec file');
+  const all = new Map(readArchive(bytes));
+  const text = all.get('codec.json');
+  if (text === undefined) throw new IsthmusError('CODEC_INVALID', 'not a codec file: it holds no codec.json');
+  const definition = parseDefinition(text);
+  all.delete('codec.json');
+  all.delete('card.md');
+  const named = Object.keys(definition.entries);
+  if (named.length !== all.size) {
+    throw new IsthmusError('CODEC_INVALID', `codec.json names ${named.length} entries, the file holds ${all.size}`);
+  }
+  for (const [name, entry] of all) {
+    if (definition.entries[name] !== bytesToHex(sha256(entry))) {
+      throw new IsthmusError('CODEC_INVALID', `entry ${name} of a codec file does not match its hash in codec.json`);
+    }
+  }
+  for (const { name, shape } of definition.features) {
+    within(caps, 'tensorBytes', 4 * elements(shape), `feature '${name}' of a codec file`);
+  }
+  return assemble(definition, all);
+}
+
+/** The card of a codec file, or null where it has none. Throws as {@link readCodec}. */
+export function readCard(bytes: Uint8Array): string | null {
+  const card = readArchive(bytes).get('card.md');
+  return card === undefined ? null : new TextDecoder().decode(card);
+}
+
+function parseDefinition(text: Uint8Array): CodecDefinition {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(text));
+  } catch (cause) {
+    throw new IsthmusError('CODEC_INVALID', 'codec.json is not JSON', { cause });
+  }
+  const version = (json as { version?: unknown } | null)?.version;
+  if (typeof version === 'number' && version > CODEC_FILE_VERSION) {
+    throw new IsthmusError(
+      'CODEC_VERSION',
+      `the codec file has version ${version}, this isthmus reads up to ${CODEC_FILE_VERSION}: update it`,
+    );
+  }
+  const parsed = definitionSchema.safeParse(json);
+  if (!parsed.success) {
+    throw new IsthmusError('CODEC_INVALID', `codec.json: ${z.prettifyError(parsed.error)}`, { cause: parsed.error });
+  }
+  if (bytesToHex(definitionBytes(parsed.data)) !== bytesToHex(text)) {
+    throw new IsthmusError('CODEC_INVALID', 'codec.json is not written as isthmus writes it');
+  }
+  return parsed.data;
+}
+
+/** The one way to write a definition: keys sorted, no white space. */
+function definitionBytes(definition: CodecDefinition): Uint8Array {
+  const sorted = (_: string, value: unknown): unknown =>
+    value !== null && typeof value === 'object' && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+      : value;
+  return new TextEncoder().encode(JSON.stringify(definition, sorted));
+}
+
+/** The codec of a definition that holds together, with the entries it names. Throws `CODEC_INVALID`, `INVALID_ARGUMENT`. */
+function assemble(definition: CodecDefinition, entries: Entries): Codec {
+  const body = bodyOf(definition, entries);
+  const json = definitionBytes(definition);
+  const id = new ByteReader(sha256(json), 'CODEC_INVALID', 'hash').u32();
+  return {
+    kind: definition.kind,
+    id,
+    features: definition.features,
+    setting: settingOf(definition),
+    model: definition.model,
+    encode: (feature) => sealPacket(id, body.encode(feature)),
+    decode: (packet) => body.decode(packetBody(packet, id)),
+    idealBytes: (feature) => {
+      const bits = body.idealBits(feature);
+      return bits === null ? null : FRAME_BYTES + bits / 8;
+    },
+    itemize: (packet) => [{ what: 'frame', bytes: FRAME_BYTES }, ...body.itemize(packetBody(packet, id))],
+    toBytes: (card) =>
+      writeArchive(
+        new Map([
+          ['codec.json', json],
+          ...entries,
+          ...(card === undefined ? [] : [['card.md', new TextEncoder().encode(card)] as const]),
+        ]),
+      ),
+  };
+}
+
+function settingOf(definition: CodecDefinition): string {
+  if (definition.kind === 'int8-deflate') return `levels ${definition.levels}`;
+  if (definition.kind === 'klt') {
+    return `step ${[...new Set(definition.parts.map((part) => Number(part.step.toPrecision(4))))].join('/')}`;
+  }
+  return '';
+}
+
+function bodyOf(definition: CodecDefinition, entries: Entries): CodecBody {
+  const { features } = definition;
+  switch (definition.kind) {
+    case 'raw-f32':
+    case 'raw-f16':
+      return rawBody(definition.kind, features);
+    case 'int8-deflate':
+      return int8DeflateBody(features, definition.levels);
+    case 'klt':
+      if (definition.parts.length !== features.length || entries.size !== 3 * features.length) {
+        throw new IsthmusError(
+          'CODEC_INVALID',
+          'a klt codec has one part and three entries for each tensor of its feature',
+        );
+      }
+      return kltBody(
+        features,
+        definition.parts.map((part, i) => kltPart(part, i, features[i], entries)),
+      );
+  }
+}
+
+type PartDefinition = Extract<CodecDefinition, { kind: 'klt' }>['parts'][number];
+
+function kltPart(part: PartDefinition, i: number, feature: FeatureTensor, entries: Entries): KltPart {
+  const { layout, components, step } = part;
+  const total = elements(feature.shape);
+  if (layout.outer * layout.length * layout.inner !== total || components > layout.length) {
+    throw new IsthmusError(
+      'CODEC_INVALID',
+      `part ${i} of a klt codec ([${layout.outer}, ${layout.length}, ${layout.inner}], ${components} components) does not fit its feature [${feature.shape}]`,
+    );
+  }
+  const floats = (name: string, length: number): Float32Array => {
+    const bytes = entries.get(name);
+    if (bytes?.length !== 4 * length) {
+      throw new IsthmusError(
+        'CODEC_INVALID',
+        `entry ${name} of a codec file needs ${4 * length} bytes, has ${bytes?.length ?? 'none'}`,
+      );
+    }
+    const values = bytesToFloat32(bytes);
+    if (!values.every(Number.isFinite))
+      throw new IsthmusError('CODEC_INVALID', `entry ${name} holds a value that is not finite`);
+    return values;
+  };
+  return {
+    transform: {
+      layout,
+      components,
+      mean: floats(`mean-${i}.f32`, vectorsOf(layout) * layout.length),
+      basis: Float64Array.from(floats(`basis-${i}.f32`, components * layout.length)),
+    },
+    step,
+    tables: TableBank.fromBytes(entries.get(`tables-${i}.bin`) ?? new Uint8Array(), components),
+  };
+}

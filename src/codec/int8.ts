@@ -1,0 +1,91 @@
+import { deflateSync, inflateSync } from 'fflate';
+import { bytesToFloat32, float32ToBytes } from '../bytes.ts';
+import { IsthmusError, messageOf } from '../errors.ts';
+import type { CodecBody, FeatureTensor } from './codec.ts';
+import { featureElements, featureTensors, featureValues } from './feature.ts';
+
+/** Most that deflate may blow its input up: stored blocks of 65,535 bytes cost 5 bytes each, and some slack. */
+const deflateBound = (length: number): number => length + 5 * Math.ceil(length / 16_383) + 16;
+
+/**
+ * The plain way: each tensor as integers from -levels to levels under its own scale (its largest magnitude), all of them deflated
+ * (RFC 1951). Body: a float32 scale a tensor, then the deflate stream. `levels` is 1 to 127.
+ */
+export function int8DeflateBody(features: readonly FeatureTensor[], levels: number): CodecBody {
+  const lengths = featureElements(features);
+  const total = lengths.reduce((sum, length) => sum + length, 0);
+  const head = 4 * features.length;
+
+  const integers = (body: Uint8Array): { scales: Float32Array; values: Int8Array } => {
+    if (body.length < head || body.length > head + deflateBound(total)) {
+      throw new IsthmusError(
+        'PACKET_CORRUPT',
+        `an int8-deflate body of ${total} values cannot have ${body.length} bytes`,
+      );
+    }
+    const scales = bytesToFloat32(body.subarray(0, head));
+    const values = new Int8Array(inflateExactly(body.subarray(head), total).buffer);
+    if (!scales.every((scale) => scale >= 0 && scale < Infinity) || values.some((v) => v < -levels || v > levels)) {
+      throw new IsthmusError('PACKET_CORRUPT', `an int8-deflate body holds a scale or an integer out of range`);
+    }
+    return { scales, values };
+  };
+
+  return {
+    encode(given) {
+      const scales = new Float32Array(features.length);
+      const integers = new Int8Array(total);
+      let at = 0;
+      for (const [i, values] of featureValues(features, given, true).entries()) {
+        let largest = 0;
+        for (let j = 0; j < values.length; j++) largest = Math.max(largest, Math.abs(values[j]));
+        scales[i] = largest / levels;
+        for (let j = 0; j < values.length; j++) {
+          integers[at++] = scales[i] > 0 ? Math.max(-levels, Math.min(levels, Math.round(values[j] / scales[i]))) : 0;
+        }
+      }
+      const deflated = deflateSync(new Uint8Array(integers.buffer), { level: 9 });
+      const body = new Uint8Array(head + deflated.length);
+      body.set(float32ToBytes(scales));
+      body.set(deflated, head);
+      return body;
+    },
+    decode(body) {
+      const { scales, values } = integers(body);
+      let at = 0;
+      const floats = lengths.map((length, i) => {
+        const part = Float32Array.from(values.subarray(at, at + length), (value) => value * scales[i]);
+        at += length;
+        return part;
+      });
+      return featureTensors(features, floats);
+    },
+    idealBits: () => null,
+    itemize: (body) => [
+      { what: 'scales', bytes: head },
+      { what: 'deflated integers', bytes: body.length - head },
+    ],
+  };
+}
+
+/**
+ * Inflates a stream that must give exactly `length` bytes and must end where its bytes do: without its last byte it does
+ * not inflate. Memory is `length` and one byte whatever the stream says. Throws `PACKET_CORRUPT`.
+ */
+function inflateExactly(stream: Uint8Array, length: number): Uint8Array {
+  const attempt = (bytes: Uint8Array): Uint8Array | unknown => {
+    try {
+      return inflateSync(bytes, { out: new Uint8Array(length + 1) });
+    } catch (error) {
+      return error;
+    }
+  };
+  const out = attempt(stream);
+  if (!(out instanceof Uint8Array)) {
+    throw new IsthmusError('PACKET_CORRUPT', `a deflate stream is damaged: ${messageOf(out)}`, { cause: out });
+  }
+  if (out.length !== length || attempt(stream.subarray(0, -1)) instanceof Uint8Array) {
+    throw new IsthmusError('PACKET_CORRUPT', `a deflate stream does not hold exactly ${length} bytes`);
+  }
+  return out.slice();
+}
