@@ -12,7 +12,7 @@ export interface BeamOptions {
   readonly width: number;
   readonly start: number;
   readonly end: number;
-  /** Tokens that are never chosen; their probability is not given to others. */
+  /** Tokens that are never chosen: probabilities are among the others. */
   readonly never: readonly number[];
 }
 
@@ -36,9 +36,9 @@ interface Search {
 }
 
 /**
- * Beam search for a batch of images. At each step the `beam` likeliest continuations of an image's hypotheses go on;
- * one that chose the end is finished, and an image is done when `beam` are. The best by log-probability a token wins;
- * one cut off at `maxTokens` counts only where none finished.
+ * Beam search for a batch of images. At each step the `beam` likeliest continuations of an image's hypotheses stay; those
+ * that chose the end are finished, the others go on, and an image is done when `beam` are finished. The best by
+ * log-probability a token wins; one cut off at `maxTokens` counts only where none finished.
  *
  * `state` is what {@link Tail.begin} gave, a row an image. An image keeps its rows while it is searched, so that the
  * state is copied when it is spread to `beam` rows and when most images are done, not at every step.
@@ -98,26 +98,28 @@ function tokenTensor(
   return tensor('int64', [layout.length * perImage, length], data);
 }
 
+/** Extends an image's hypotheses by a token each; `lastOf` says where in `values` the logits of one begin. */
 function step(
   search: Search,
   values: Float32Array,
   lastOf: (hypothesis: number) => number,
   { beam, width, end, never }: BeamOptions,
 ): void {
-  const open = beam - search.finished.length;
   const candidates = search.live.flatMap(({ tokens, sum }, hypothesis) => {
-    const from = lastOf(hypothesis);
-    const norm = logSumExp(values, from, from + width);
-    return largest(values, beam + never.length, from, from + width)
+    const row = values.slice(lastOf(hypothesis), lastOf(hypothesis) + width);
+    for (const token of never) row[token] = Number.NEGATIVE_INFINITY;
+    const norm = logSumExp(row);
+    return largest(row, beam)
       .filter((token) => !never.includes(token))
-      .map((token) => ({ tokens, token, sum: sum + values[from + token] - norm }));
+      .map((token) => ({ tokens, token, sum: sum + row[token] - norm }));
   });
   candidates.sort((a, b) => b.sum - a.sum);
   search.live = [];
-  for (const { tokens, token, sum } of candidates.slice(0, open)) {
+  for (const { tokens, token, sum } of candidates.slice(0, beam)) {
     if (token === end) search.finished.push({ tokens, score: sum / (tokens.length + 1) });
     else search.live.push({ tokens: [...tokens, token], sum });
   }
+  if (search.finished.length >= beam) search.live = [];
 }
 
 function bestOf({ live, finished }: Search): Hypothesis {

@@ -28,3 +28,9 @@ export async function readWholeFile(path: string, cap: keyof Limits, limits: Rea
     throw new IsthmusError('FILE_UNREADABLE', `${path} cannot be read: ${messageOf(thrown)}`, { cause: thrown });
   }
 }
+
+export async function isFolder(path: string): Promise<boolean> {
+  const { stat } = await import('node:fs/promises');
+  const found = await stat(path).catch(() => undefined);
+  return found?.isDirectory() ?? false;
+}

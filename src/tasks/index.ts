@@ -1,5 +1,23 @@
+export { type CaptionAnswer, type CaptioningOptions, captioning } from './captioning.ts';
 export { type ClassificationAnswer, type ClassProbability, classification } from './classification.ts';
+export { topAccuracy } from './metrics/accuracy.ts';
+export { bleu } from './metrics/bleu.ts';
+export { ciderD } from './metrics/cider.ts';
+export { type VqaTruth, vqaAccuracy } from './metrics/vqa.ts';
+export { normalizeAnswer } from './metrics/vqa-normalize.ts';
 export { type InputSpec, type Pixels, pixelsToTensor } from './pixels.ts';
 export { decodePixels, type ImageInput, type PrepareOptions, prepare } from './prepare.ts';
 export { gatherRows, stackRows } from './rows.ts';
+export {
+  type Item,
+  openTask,
+  readSplit,
+  type SuiteAnswer,
+  type SuiteAsk,
+  type SuiteTask,
+  type SuiteTruth,
+} from './split.ts';
+export { modelsOf, openSuite, type Suite, type TaskName, taskNames } from './suite.ts';
 export type { Metric, Tail, Task } from './task.ts';
+export { words } from './text.ts';
+export { type VqaAnswer, type VqaOptions, vqa } from './vqa.ts';
