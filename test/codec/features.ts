@@ -1,0 +1,45 @@
+import { type CodecSource, type FeatureStream, kltCodecs, kltStatistics } from '../../src/codec/index.ts';
+import { type Tensor, tensor } from '../../src/tensor.ts';
+
+/** Uniform numbers in [0, 1), seeded (mulberry32). */
+export function uniforms(seed: number): () => number {
+  let state = seed;
+  return () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** A feature whose vectors are correlated, with a mean of their own at each position. */
+export function feature(shape: readonly number[], seed: number): Tensor {
+  const random = uniforms(seed);
+  const count = shape.reduce((a, b) => a * b, 1);
+  const data = new Float32Array(count);
+  let last = 0;
+  for (let i = 0; i < count; i++) {
+    last = 0.8 * last + (random() + random() + random() - 1.5);
+    data[i] = last + 2 * Math.sin(i);
+  }
+  return tensor('float32', shape, data);
+}
+
+export const tokens: CodecSource = { features: [{ name: 'tokens', dtype: 'float32', shape: [1, 17, 24] }] };
+export const pair: CodecSource = {
+  features: [
+    { name: 'image', dtype: 'float32', shape: [1, 6, 5, 5] },
+    { name: 'vector', dtype: 'float32', shape: [1, 10] },
+  ],
+};
+
+export function streamOf(source: CodecSource, count: number): FeatureStream {
+  return async function* () {
+    for (let i = 0; i < count; i++) yield source.features.map(({ shape }, j) => feature(shape, 1000 * j + i));
+  };
+}
+
+export async function fitted(source: CodecSource, steps: readonly number[], count = 40) {
+  const stream = streamOf(source, count);
+  return kltCodecs(source, await kltStatistics(source, stream), stream, steps);
+}
