@@ -60,6 +60,8 @@ function startThread({ model, options }: ThreadData): Thread {
   const worker = new Worker(new URL('./onnxruntime-node-thread.js', import.meta.url), {
     workerData: data,
     transferList: data.model instanceof Uint8Array ? [data.model.buffer as ArrayBuffer] : [],
+    // Not those of the process: --eval and --input-type would keep the thread from starting.
+    execArgv: [],
   });
   let waiting: { resolve(reply: ThreadReply): void; reject(error: IsthmusError): void } | undefined;
   let death: IsthmusError | undefined;
