@@ -151,7 +151,7 @@ function unifyDims(facts: Facts, a: GraphProto, b: GraphProto, same: ReadonlyMap
     for (const [axis, length] of (tensorTypeOf(info.type)?.shape ?? []).entries()) {
       const known = shape?.[axis];
       if (typeof length !== 'string' || length === '?' || dims.has(length)) continue;
-      if (known !== undefined && !String(known).startsWith('?')) dims.set(length, known);
+      if (known !== undefined && !String(known).includes('?')) dims.set(length, known);
     }
   }
   const taken = dimNames([...a.input, ...a.output, ...a.valueInfo]);

@@ -5,7 +5,7 @@ import { describeNode, type Graph, mainGraph } from '../onnx/graph.ts';
 import { type NodeProto, type ValueInfoProto, ValueInfoProtoSchema } from '../onnx/onnx_pb.ts';
 import { subgraphsOf } from '../onnx/walk.ts';
 import { extract } from './extract.ts';
-import { type Facts, factsOf } from './facts.ts';
+import { declarable, type Facts, factsOf } from './facts.ts';
 import { type Flow, flowOf } from './flow.ts';
 import { nearest } from './nearest.ts';
 import { rebuildSizes } from './rebuild.ts';
@@ -198,7 +198,7 @@ function declaration(name: string, declared: ReadonlyMap<string, ValueInfoProto>
 /** The declaration of a tensor at the cut: what shape inference says, with the declared type where it says nothing. */
 function typed(name: string, declared: ReadonlyMap<string, ValueInfoProto>, facts: Facts): ValueInfoProto {
   const dtype = facts.dtype(name);
-  if (dtype !== undefined) return valueInfo(name, dtype, facts.shape(name));
+  if (dtype !== undefined) return valueInfo(name, dtype, declarable(facts.shape(name)));
   const info = declared.get(name);
   if (info?.type === undefined) {
     throw new IsthmusError(
