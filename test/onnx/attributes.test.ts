@@ -65,7 +65,9 @@ describe('what the builder writes, the getters read', () => {
 
   test('one of another type is ONNX_INVALID and names the node', () => {
     expect(() => floatAttribute(sample, 'axis')).toThrow(expect.objectContaining({ code: 'ONNX_INVALID' }));
-    expect(() => intAttribute({ ...sample, name: 'n7' }, 'mode')).toThrow(/node 'n7' \(Any\).*INT.*STRING/);
+    expect(() => intAttribute(node('Any', [], [], { mode: 'a' }, { name: 'n7' }), 'mode')).toThrow(
+      /node 'n7' \(Any\).*INT.*STRING/,
+    );
   });
 });
 
