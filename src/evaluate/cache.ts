@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto';
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { endianness } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import envPaths from 'env-paths';
+import { IsthmusError, messageOf } from '../errors.ts';
+import { writeBeside } from '../files.ts';
 import { allocate, type DType, type NumericData, type Tensor, tensor } from '../tensor.ts';
-import { writeRenamed } from './write.ts';
 
 /** What is kept: features at a cut, answers of the reference, codecs fitted for a run, finished points. */
 export type CacheKind = 'features' | 'answers' | 'codecs' | 'points';
@@ -50,7 +51,9 @@ export class Cache {
   /** Throws `FILE_UNWRITABLE`. */
   async write(kind: CacheKind, key: string, bytes: Uint8Array): Promise<void> {
     const sum = createHash('sha256').update(bytes).digest();
-    await writeRenamed(this.#path(kind, key), Buffer.concat([sum, bytes]));
+    const path = this.#path(kind, key);
+    await makeFolder(dirname(path));
+    await writeBeside(path, [sum, bytes]);
   }
 
   async readJson<T>(kind: CacheKind, key: string): Promise<T | undefined> {
@@ -78,6 +81,17 @@ export class Cache {
 
   #path(kind: CacheKind, key: string): string {
     return join(this.folder, kind, key.slice(0, 2), key);
+  }
+}
+
+/** Makes a folder and those above it. Throws `FILE_UNWRITABLE`. */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (cause) {
+    throw new IsthmusError('FILE_UNWRITABLE', `cannot make the folder ${path}: ${messageOf(cause)}; name another one`, {
+      cause,
+    });
   }
 }
 

@@ -3,7 +3,7 @@ import { gatherRows, type InputSpec, pixelsToTensor, stackRows } from '../tasks/
 import type { Tensor } from '../tensor.ts';
 import { type Cache, cacheKey, packTensors, unpackTensors } from './cache.ts';
 import type { Input, PixelStore } from './inputs.ts';
-import { batchesOf, throwIfAborted } from './measure.ts';
+import { batchesOf, median, throwIfAborted } from './measure.ts';
 
 /** A head with what identifies its outputs. */
 export interface Head {
@@ -35,9 +35,9 @@ export class Features {
     this.#cache = cache;
   }
 
-  /** Milliseconds an image of every batch that the head ran in this run. */
-  get times(): readonly number[] {
-    return this.#times;
+  /** Milliseconds of the head an image, the median over the batches that it ran in this run. */
+  get headMs(): number {
+    return median(this.#times);
   }
 
   /** Runs the head, in batches, on the images whose feature is not kept yet. Throws `ABORTED` between batches. */
@@ -52,7 +52,11 @@ export class Features {
       const features = await this.run(part);
       await Promise.all(
         part.map((input, row) =>
-          this.#cache.write('features', this.#key(input), packTensors(features.map((whole) => gatherRows(whole, [row])))),
+          this.#cache.write(
+            'features',
+            this.#key(input),
+            packTensors(features.map((whole) => gatherRows(whole, [row]))),
+          ),
         ),
       );
       onImages?.(part.length);
@@ -78,8 +82,13 @@ export class Features {
     return this.#head.cut.map((name) => (name === this.#spec.name ? feed : outputs[name]));
   }
 
+  /** Everything but the image that decides a feature. */
+  get identity(): readonly unknown[] {
+    return [this.#head.hash, this.#head.cut, this.#head.session.runtime, this.#spec];
+  }
+
   #key(input: Input): string {
-    return cacheKey([this.#head.hash, this.#head.cut, this.#head.session.runtime, this.#spec, input.hash]);
+    return cacheKey(['features', ...this.identity, input.hash]);
   }
 
   async #kept(input: Input): Promise<Tensor[] | undefined> {

@@ -43,13 +43,12 @@ export interface MeasureOptions {
 }
 
 /**
- * Sends every image by `carry` and has the tail answer, a batch at a time. `carry` may run side by side
+ * Sends every image by `carry` and has the tail answer, a batch at a time; with null for `answering` nothing is answered. `carry` may run side by side
  * for the images of a batch where it works outside this thread (`parallel`); the first batch never does, and times are
  * then taken of it alone.
  */
 export async function measure<Image extends Asked>(
-  task: AnyTask,
-  tail: Tail,
+  answering: { readonly task: AnyTask; readonly tail: Tail } | null,
   images: readonly Image[],
   carry: (image: Image) => Promise<Carried>,
   parallel: boolean,
@@ -71,17 +70,14 @@ export async function measure<Image extends Asked>(
     // While the runtime works on this batch, the next one is made ready.
     next = parallel && at > 0 && at + 1 < batches.length ? send(at + 1) : undefined;
     next?.catch(() => {});
-    const width = carried[0].received.length;
-    const feature = Array.from({ length: width }, (_, k) => stackRows(carried.map(({ received }) => received[k])));
-    const start = performance.now();
-    const given = await task.answer(
-      tail,
-      feature,
-      batch.map(({ asks }) => asks),
-    );
     const timed = !parallel || at === 0;
-    if (timed) tailMs.push((performance.now() - start) / batch.length);
-    answers.push(...given);
+    if (answering) {
+      const feature = carried[0].received.map((_, k) => stackRows(carried.map(({ received }) => received[k])));
+      const asks = batch.map((image) => image.asks);
+      const start = performance.now();
+      answers.push(...(await answering.task.answer(answering.tail, feature, asks)));
+      if (timed) tailMs.push((performance.now() - start) / batch.length);
+    }
     for (const each of carried) {
       sizes.push(each.bytes);
       ideals.push(each.idealBytes);
@@ -155,6 +151,7 @@ async function oneByOne<T, R>(items: readonly T[], work: (item: T) => Promise<R>
   return results;
 }
 
-function median(values: readonly number[]): number {
+/** NaN of none. */
+export function median(values: readonly number[]): number {
   return quantile(Float64Array.from(values).sort(), 0.5);
 }

@@ -1,0 +1,21 @@
+export { type BenchOptions, type BenchResult, bench, type RunInfo } from './bench.ts';
+export { Cache, type CacheKind, cacheKey, contentHash, defaultCacheFolder } from './cache.ts';
+export type { Progress } from './conditions.ts';
+export { pointsToCsv } from './csv.ts';
+export { type FeatureOptions, Features, type Head } from './features.ts';
+export { type BadInput, checkBadShare, type Input, type InputItem, PixelStore, readInputs } from './inputs.ts';
+export { type BytesAtLoss, bytesAtLoss, LOSS_TARGETS, type SummaryRow, summarize } from './interpolate.ts';
+export { PICTURE_WAYS, POINT_KEYS, type Point, WAYS, type Way } from './point.ts';
+export { controlLine, pointsTable, type ReportOptions, summaryTable } from './report.ts';
+export {
+  type ByteSummary,
+  type Estimate,
+  percentileInterval,
+  type Resamples,
+  resample,
+  resampledScores,
+  type SummedScore,
+  sample,
+  summarizeBytes,
+  totalScore,
+} from './statistics.ts';
