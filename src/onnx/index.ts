@@ -54,3 +54,16 @@ export const openGraph: typeof OpenGraph = async (path, options) =>
 /** {@inheritDoc SaveGraph} */
 export const saveGraph: typeof SaveGraph = async (graph, path, options) =>
   (await import('./file.ts')).saveGraph(graph, path, options);
+export { type Count, count } from './count.ts';
+export {
+  type Dim,
+  evaluate as evaluateDim,
+  isKnown as isKnownDim,
+  printDim,
+  printShape,
+  sameDim,
+  substitute as substituteDim,
+  symbolsOf as symbolsOfDim,
+} from './dim.ts';
+export { parseDim } from './dim-text.ts';
+export { type InferOptions, type Inferred, type InferredTensor, inferShapes, type NotInferred } from './infer.ts';
