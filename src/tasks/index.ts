@@ -18,6 +18,7 @@ export {
   type SuiteTruth,
 } from './split.ts';
 export { modelsOf, openSuite, type Suite, type TaskName, taskNames } from './suite.ts';
+export { openTail } from './tail.ts';
 export type { Metric, Tail, Task } from './task.ts';
 export { words } from './text.ts';
 export { type VqaAnswer, type VqaOptions, vqa } from './vqa.ts';
