@@ -48,6 +48,8 @@ export interface Codec {
   idealBytes(feature: readonly TensorLike[]): number | null;
   /** What each byte of a packet is spent on. Throws the `PACKET_…` errors. */
   itemize(packet: Uint8Array): ByteItem[];
+  /** What its file holds, by name: `codec.json` first. */
+  readonly entries: ReadonlyMap<string, Uint8Array>;
   /** The codec file (docs/codec-file.md); `card` is a Markdown page of how it was made and what it scored. */
   toBytes(card?: string): Uint8Array;
 }

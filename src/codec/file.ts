@@ -172,6 +172,7 @@ function assemble(definition: CodecDefinition, entries: Entries): Codec {
   const body = bodyOf(definition, entries);
   const json = definitionBytes(definition);
   const id = new ByteReader(sha256(json), 'CODEC_INVALID', 'hash').u32();
+  const all = new Map([['codec.json', json], ...entries]);
   return {
     kind: definition.kind,
     id,
@@ -185,14 +186,9 @@ function assemble(definition: CodecDefinition, entries: Entries): Codec {
       return bits === null ? null : FRAME_BYTES + bits / 8;
     },
     itemize: (packet) => [{ what: 'frame', bytes: FRAME_BYTES }, ...body.itemize(packetBody(packet, id))],
+    entries: all,
     toBytes: (card) =>
-      writeArchive(
-        new Map([
-          ['codec.json', json],
-          ...entries,
-          ...(card === undefined ? [] : [['card.md', new TextEncoder().encode(card)] as const]),
-        ]),
-      ),
+      writeArchive(card === undefined ? all : new Map([...all, ['card.md', new TextEncoder().encode(card)]])),
   };
 }
 

@@ -1,0 +1,171 @@
+import { existsSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import { CODEC_KINDS, type CodecKind } from '../codec/index.ts';
+import { IsthmusError, messageOf } from '../errors.ts';
+import { Cache } from '../evaluate/index.ts';
+import { writeBeside } from '../files.ts';
+import { openNetwork } from '../network.ts';
+import { type Graph, openGraph } from '../onnx/index.ts';
+import { identity } from '../packet/index.ts';
+import { chainGraphs } from '../split/index.ts';
+import { type InputSpec, openSuite, readSplit, taskNames } from '../tasks/index.ts';
+import { type FitJob, fitCodec, parseRecipe } from '../train/index.ts';
+import { addPictureOptions, type PictureOptions, pictureInput } from './picture-input.ts';
+import { interruptible, progressBar } from './progress.ts';
+
+interface Options extends PictureOptions {
+  at: string[];
+  kind: CodecKind;
+  out: string;
+  step?: number;
+  bits?: number;
+  axis?: number;
+  levels?: number;
+  images?: string;
+  split: string;
+  limit: number;
+  seed: number;
+  cache?: string;
+  quiet?: boolean;
+  json?: boolean;
+}
+
+/** Adds `isthmus fit`. */
+export function addFit(program: Command): void {
+  const command = program
+    .command('fit')
+    .summary('make a codec file from statistics')
+    .description(
+      'Makes a codec for a cut. A folder with a suite.json brings its models, pictures and preparation; else name the models, chained ' +
+        'in order, and a folder of pictures.',
+    )
+    .argument('<models...>', 'a suite folder, or ONNX models in order')
+    .requiredOption('--at TENSOR', 'tensor to cut at, or a cut that the suite names; repeat for several', collect, [])
+    .requiredOption('--out FILE', 'the codec file to write')
+    .addOption(new Option('--kind KIND', 'kind of codec').choices(CODEC_KINDS).default('klt'))
+    .option('--bits B', 'klt: bits an element to aim at', number)
+    .option('--step S', "klt: quantization step in the feature's units", number)
+    .option('--axis N', 'klt: axis of the vectors (channels, or the last axis)', number)
+    .option('--levels N', 'int8-deflate: integers from -N to N', number)
+    .option('--images DIR', 'pictures to learn from')
+    .option('--split NAME', "the suite's split to learn from", 'train')
+    .option('--limit N', 'pictures to learn from, at most', number, 300)
+    .option('--seed N', 'chooses the pictures', number, 0);
+  addPictureOptions(command)
+    .option('--cache DIR', 'where features are kept between runs')
+    .option('--quiet', 'no progress')
+    .option('--json', 'print what was made as JSON')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  isthmus fit photos --at "after block 6" --bits 1.5 --out block6.codec
+  isthmus fit resnet50.onnx --at /layer2/layer2.3/relu_2/Relu_output_0 --bits 1 --images pictures \\
+    --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --out layer2.codec`,
+    )
+    .action(fit);
+}
+
+async function fit(models: string[], options: Options): Promise<void> {
+  const { graph, input, images, cut } = await sourceOf(models, options);
+  const recipe = parseRecipe({
+    kind: options.kind,
+    cut,
+    step: options.step,
+    bits: options.bits ?? (options.kind === 'klt' && options.step === undefined ? 1.5 : undefined),
+    axis: options.axis,
+    levels: options.levels,
+    images: options.limit,
+    seed: options.seed,
+  });
+  const bar = progressBar('features', options.quiet);
+  let done = 0;
+  const job: FitJob = {
+    recipe,
+    graph,
+    input,
+    images,
+    name: models.map((path) => basename(path)).join(' + '),
+    cache: new Cache(options.cache),
+    signal: interruptible(),
+    onImages: (count, total) => {
+      done += count;
+      bar.update(done, total);
+    },
+    onBad: ({ message }) => process.stderr.write(`skipped: ${message}\n`),
+  };
+  const { codec, card } = await fitCodec(job).finally(() => bar.stop());
+  const file = codec.toBytes(card);
+  await writeBeside(options.out, [file]);
+  const made = {
+    file: options.out,
+    bytes: file.length,
+    kind: codec.kind,
+    setting: codec.setting,
+    id: identity(codec.id),
+  };
+  process.stdout.write(
+    options.json
+      ? `${JSON.stringify({ ...made, features: codec.features })}\n`
+      : `${made.file}: ${made.kind} ${made.setting} for ${cut.join(', ')}, identity ${made.id}, ${made.bytes} bytes\n`,
+  );
+}
+
+interface Source {
+  graph: Graph;
+  input: InputSpec;
+  images: string[];
+  cut: string[];
+}
+
+async function sourceOf(models: readonly string[], options: Options): Promise<Source> {
+  if (models.length === 1 && existsSync(join(models[0], 'suite.json'))) return suiteSource(models[0], options);
+  if (options.images === undefined) {
+    throw new IsthmusError(
+      'INVALID_ARGUMENT',
+      'name a folder of pictures with --images DIR, or a suite folder instead of models',
+    );
+  }
+  const graphs = await Promise.all(models.map((path) => openGraph(path)));
+  const graph = graphs.reduce((first, second) => chainGraphs(first, second));
+  return {
+    graph,
+    input: await pictureInput(graph, options),
+    images: await picturesIn(options.images),
+    cut: options.at,
+  };
+}
+
+async function suiteSource(folder: string, options: Options): Promise<Source> {
+  const suite = await openSuite(folder);
+  const names = taskNames(suite);
+  const items = (await Promise.all(names.map((name) => readSplit(suite, name, options.split)))).flat();
+  const { graph, input } = await openNetwork(suite, names[0]);
+  const images =
+    options.images === undefined ? [...new Set(items.map(({ path }) => path))] : await picturesIn(options.images);
+  return { graph, input, images, cut: options.at.flatMap((name) => suite.cuts[name] ?? [name]) };
+}
+
+/** The files of a folder and the folders in it, in order of their names. */
+async function picturesIn(folder: string): Promise<string[]> {
+  try {
+    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+    const files = entries.filter((entry) => entry.isFile() && /\.(jpe?g|png|webp|avif|gif|tiff?)$/i.test(entry.name));
+    if (files.length > 0) return files.map(({ parentPath, name }) => join(parentPath, name)).sort();
+  } catch (cause) {
+    throw new IsthmusError('FILE_NOT_FOUND', `cannot list ${folder}: ${messageOf(cause)}`, { cause });
+  }
+  throw new IsthmusError('FILE_NOT_FOUND', `${folder} holds no pictures (jpg, png, webp, avif, gif, tiff)`);
+}
+
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+function number(text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('not a number');
+  return value;
+}

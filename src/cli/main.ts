@@ -1,0 +1,41 @@
+#!/usr/bin/env node
+import { realpathSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Command } from 'commander';
+import pc from 'picocolors';
+import manifest from '../../package.json' with { type: 'json' };
+import { IsthmusError } from '../errors.ts';
+import { addBench } from './bench.ts';
+import { addCuts } from './cuts.ts';
+import { addDecode } from './decode.ts';
+import { addEncode } from './encode.ts';
+import { addFit } from './fit.ts';
+import { addInspect } from './inspect.ts';
+import { addSplit } from './split.ts';
+
+/** The command line with all of its commands. */
+export function program(): Command {
+  const command = new Command('isthmus')
+    .description('Cut a neural network in two: the head on a device, a small packet, the tail at the edge.')
+    .version(manifest.version)
+    .showHelpAfterError('(isthmus COMMAND --help shows an example)')
+    .configureHelp({ showGlobalOptions: false });
+  for (const add of [addCuts, addSplit, addFit, addEncode, addDecode, addInspect, addBench]) add(command);
+  return command;
+}
+
+/** Exit codes: 0 done, 1 an error, 2 wrong usage (commander's), 130 cancelled. */
+async function main(): Promise<void> {
+  try {
+    await program()
+      .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
+      .parseAsync();
+  } catch (error) {
+    if (!(error instanceof IsthmusError)) throw error;
+    const { red, dim } = pc.createColors(process.stderr.isTTY === true);
+    process.stderr.write(`${red('isthmus:')} ${error.message} ${dim(`(${error.code})`)}\n`);
+    process.exitCode = error.code === 'ABORTED' ? 130 : 1;
+  }
+}
+
+if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await main();

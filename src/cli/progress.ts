@@ -1,0 +1,32 @@
+import { SingleBar } from 'cli-progress';
+
+/** A progress bar with an ETA on a terminal's standard error; nothing where that is piped or `quiet`. */
+export function progressBar(what: string, quiet = false): { update(done: number, total: number): void; stop(): void } {
+  const bar = new SingleBar({
+    format: `${what} {bar} {value}/{total} ETA {eta_formatted}`,
+    stream: process.stderr,
+    clearOnComplete: true,
+    hideCursor: null,
+    noTTYOutput: false,
+  });
+  let started = false;
+  return {
+    update(done, total) {
+      if (quiet || process.stderr.isTTY !== true) return;
+      if (started) bar.update(done);
+      else bar.start(total, done);
+      started = true;
+    },
+    stop: () => bar.stop(),
+  };
+}
+
+/** A signal that aborts at the first Ctrl-C; a second one ends the process. */
+export function interruptible(): AbortSignal {
+  const controller = new AbortController();
+  process.once('SIGINT', () => {
+    process.stderr.write('\nstopping; press Ctrl-C again to end at once\n');
+    controller.abort();
+  });
+  return controller.signal;
+}
