@@ -50,7 +50,10 @@ function checkModel(graph: Graph, limits: Readonly<Limits>): void {
   if (main === undefined) throw invalid('the model has no graph');
   if (main.output.length === 0) throw invalid('the graph has no outputs, so it computes nothing');
   for (const input of main.input) {
-    if (input.type === undefined) throw invalid(`input '${input.name}' of the graph has no type`);
+    const value = input.type?.value;
+    if (value?.case === undefined || (value.case === 'tensorType' && value.value.elemType === 0)) {
+      throw invalid(`input '${input.name}' of the graph has no type`);
+    }
   }
   checkOneGraph(main, 'the graph', undefined, 0, check);
   if (check.seen.defaultDomain) opsetOf(graph);

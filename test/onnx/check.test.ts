@@ -111,6 +111,11 @@ describe('invalid', () => {
     ['no graph', /no graph/, changed((_, graph) => Object.assign(graph, { graph: undefined }))],
     ['no outputs', /no outputs/, model({ outputs: [] })],
     ['an input without a type', /'x'.*no type/, changed((main) => Object.assign(main.input[0], { type: undefined }))],
+    [
+      'an input without an element type',
+      /'x'.*no type/,
+      changed((main) => Object.assign(main.input[0].type!.value.value!, { elemType: 0 })),
+    ],
     ['an input without a name', /no name/, model({ inputs: [value('')] })],
     ['two inputs of one name', /'x'/, model({ inputs: [value('x'), value('x')] })],
     ['two outputs of one name', /'y'/, model({ outputs: [value('y'), value('y')] })],
