@@ -54,11 +54,12 @@ export function initializersOf(graph: GraphProto): Set<string> {
   return names;
 }
 
-function isRandom(node: NodeProto): boolean {
+/** Whether a node, or one in its subgraphs, draws random numbers. */
+export function drawsAtRandom(node: NodeProto): boolean {
   if (normalDomain(node.domain) === '' && RANDOM.has(node.opType)) return true;
   // Dropout draws only in training mode, which is its third input.
   if (isOp(node, 'Dropout') && (node.input[2] ?? '') !== '') return true;
-  return subgraphsOf(node).some((body) => body.node.some(isRandom));
+  return subgraphsOf(node).some((body) => body.node.some(drawsAtRandom));
 }
 
 /** The flow of a graph's tensors. Throws `ONNX_INVALID` where nodes form a circle or read what nothing makes. */
@@ -111,7 +112,7 @@ export function flowOf(model: Graph): Flow {
 
 function kindOf(node: NodeProto, reads: readonly number[], kinds: readonly Kind[], opaque: boolean): Kind {
   // A function may hide a random operator; one that reads nothing is not copied, to be on the safe side.
-  if (isRandom(node) || (opaque && reads.length === 0)) return 'data';
+  if (drawsAtRandom(node) || (opaque && reads.length === 0)) return 'data';
   if (reads.some((tensor) => kinds[tensor] === 'data')) return measures(node) && !opaque ? 'shape' : 'data';
   return reads.some((tensor) => kinds[tensor] === 'shape') ? 'shape' : 'constant';
 }
