@@ -3,6 +3,7 @@ import { Histogram, TableBank } from '../entropy/index.ts';
 import { IsthmusError } from '../errors.ts';
 import { asTensor, elements, type TensorLike, toFloat32 } from '../tensor.ts';
 import type { Codec } from './codec.ts';
+import { allFinite } from './feature.ts';
 import { type CodecSource, kltCodec } from './file.ts';
 import { quantize } from './quantizer.ts';
 import { analyze, centredVectors, type LinearTransform, type VectorLayout, vectorsOf } from './transform.ts';
@@ -159,7 +160,7 @@ async function* samples(
         );
       }
       const floats = toFloat32(tensor);
-      if (!floats.every(Number.isFinite)) {
+      if (!allFinite(floats)) {
         throw new IsthmusError('TENSOR_INVALID', `a feature to fit on holds a value in '${name}' that is not finite`);
       }
       return floats;

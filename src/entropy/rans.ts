@@ -31,7 +31,7 @@ export class RansEncoder {
   /** A symbol with `frequency` of 2^`precision`, its cumulated frequency from `start`; frequency < 2^precision. */
   push(start: number, frequency: number, precision: number): void {
     let state = this.#state;
-    if (state >= frequency * 2 ** (31 - precision)) {
+    if (state >>> (31 - precision) >= frequency) {
       if (this.#count === this.#words.length) this.#grow();
       this.#words[this.#count++] = state & 0xffff;
       state >>>= 16;
