@@ -15,6 +15,8 @@ export interface Limits {
   onnxHeapBytes: number;
   /** Bytes of a model's external data, regions that lie over one another counted each. */
   onnxExternalBytes: number;
+  /** Bytes of a TensorFlow.js model's weights, all files together; they become one buffer. */
+  tfjsBytes: number;
   /** Bytes of one tensor, in a model or given at run time. */
   tensorBytes: number;
   /** Dimensions of a tensor; the runtimes stop at 8 or so. */
@@ -39,6 +41,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   onnxNodes: 1_000_000,
   onnxHeapBytes: 2 ** 30,
   onnxExternalBytes: 2 ** 34,
+  tfjsBytes: 2 ** 31 - 1,
   tensorBytes: 2 ** 31 - 1,
   tensorRank: 16,
   packetBytes: 64 * 2 ** 20,

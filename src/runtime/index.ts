@@ -4,6 +4,7 @@ import { inNode } from './place.ts';
 import type { OpenSession } from './session.ts';
 
 export type { OpenOptions, OpenSession, Session, TensorInfo } from './session.ts';
+export { cutTensorFlow, openTensorFlow, type TensorFlowModel, type TensorFlowOptions } from './tensorflow.ts';
 export { openOnnxRuntimeWeb };
 
 /** ONNX Runtime's native build for Node. A run blocks the thread that it is started on. */

@@ -67,10 +67,10 @@ export function sessionContract(name: string, prepare: () => Promise<Subject> | 
     });
 
     it('gives all outputs by default', async () => {
-      const results = await affine.run({ x: floats([2, 3], 0, 1, 2, 3, 4, 5) });
+      const results = await affine.run({ x: floats([2, 3], 1, 2, 3, 4, 5, 6) });
       expect(results).toEqual({
-        y: floats([2, 3], 1, 3, 5, 7, 9, 11),
-        z: floats([2, 3], -0, -1, -2, -3, -4, -5),
+        y: floats([2, 3], 3, 5, 7, 9, 11, 13),
+        z: floats([2, 3], -1, -2, -3, -4, -5, -6),
       });
     });
 
