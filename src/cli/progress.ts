@@ -1,9 +1,12 @@
 import { SingleBar } from 'cli-progress';
 
 /** A progress bar with an ETA on a terminal's standard error; nothing where that is piped or `quiet`. */
-export function progressBar(what: string, quiet = false): { update(done: number, total: number): void; stop(): void } {
+export function progressBar(
+  what: string,
+  quiet = false,
+): { update(done: number, total: number, label?: string): void; stop(): void } {
   const bar = new SingleBar({
-    format: `${what} {bar} {value}/{total} ETA {eta_formatted}`,
+    format: `${what} {bar} {value}/{total} ETA {eta_formatted} {label}`,
     stream: process.stderr,
     clearOnComplete: true,
     hideCursor: null,
@@ -11,11 +14,12 @@ export function progressBar(what: string, quiet = false): { update(done: number,
   });
   let started = false;
   return {
-    update(done, total) {
+    update(done, total, label = '') {
       if (quiet || process.stderr.isTTY !== true) return;
-      if (started) bar.update(done);
-      else bar.start(total, done);
+      if (!started) bar.start(total, done, { label });
       started = true;
+      bar.setTotal(total);
+      bar.update(done, { label });
     },
     stop: () => bar.stop(),
   };

@@ -17,7 +17,7 @@ import type { Tensor } from '../tensor.ts';
 import { type Bed, openBed } from './bed.ts';
 import { Cache, cacheKey } from './cache.ts';
 import { type Conditions, Meter, measuring, type Progress } from './conditions.ts';
-import { type Cut, openCut, tensorsOfCut } from './cuts.ts';
+import { type Cut, middleCut, openCut, tensorsOfCut } from './cuts.ts';
 import { Features } from './features.ts';
 import { fitKltLadder, KLT_FIRST } from './fit.ts';
 import { type BadInput, checkBadShare, type Input, PixelStore, readInputs } from './inputs.ts';
@@ -94,6 +94,10 @@ export interface BenchResult {
   readonly summary: readonly SummaryRow[];
 }
 
+/** What `captioning` and `vqa` take where the suite does not say. */
+const CAPTION_TOKENS = 20;
+const QUESTION_TOKENS = 24;
+
 /** Images of a run of head, tail or uncut model. */
 const BATCH = 16;
 
@@ -136,16 +140,20 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     meter: new Meter(options.onProgress),
   };
   const heads = new Heads(run);
-  const cuts = wantedCuts(suite, options);
+  let cuts: (readonly string[])[] = [];
   let complete = true;
   try {
     const plans: TaskPlan[] = [];
-    for (const name of tasks) plans.push(await planTask(run, name, split, limit, cuts, log));
+    for (const name of new Set(tasks)) plans.push(await planTask(run, name, split, limit, log));
     checkBadShare(log.bad, log.images);
+    cuts = wantedCuts(suite, plans, options);
+    const opened = plans.map(({ graph, tokens }) => cuts.map((tensors) => openCut(graph, tensors, tokens)));
     const training = ways.includes('klt') && cuts.length > 0 ? await trainingInputs(run, plans, split, log) : [];
     const versions = ways.some((way) => PICTURE_WAYS.includes(way)) ? await pictureVersions() : {};
     log.encoders = versions;
-    for (const plan of plans) await runTask(run, plan, { ways, codecs, training, versions, heads }, log);
+    for (const [i, plan] of plans.entries()) {
+      await runTask(run, plan, opened[i], { ways, codecs, training, versions, heads }, log);
+    }
   } catch (thrown) {
     if (!(thrown instanceof IsthmusError && thrown.code === 'ABORTED')) throw thrown;
     complete = false;
@@ -225,11 +233,20 @@ function checkCount(name: string, value: number | undefined): void {
 }
 
 /** The cuts of a run, each once; none where only pictures are measured. */
-function wantedCuts(suite: Suite, { cuts, codecs = [], ways = WAYS }: BenchOptions): (readonly string[])[] {
+function wantedCuts(
+  suite: Suite,
+  plans: readonly TaskPlan[],
+  { cuts, codecs = [], ways = WAYS }: BenchOptions,
+): (readonly string[])[] {
   const ofCodecs = codecs.map(({ codec }) => codec.features.map(({ name }) => name));
   const sent = ways.some((way) => !isUncut(way));
-  const given = cuts?.map((cut) => tensorsOfCut(suite, cut)) ?? (codecs.length > 0 ? [] : Object.values(suite.cuts));
-  const all = new Map([...(sent ? given : []), ...ofCodecs].map((tensors) => [tensors.join(), tensors]));
+  const named = () => {
+    if (cuts) return cuts.map((cut) => tensorsOfCut(suite, cut));
+    if (codecs.length > 0) return [];
+    const ofSuite = Object.values(suite.cuts);
+    return ofSuite.length > 0 ? ofSuite : [middleCut(plans.map(({ graph }) => graph))];
+  };
+  const all = new Map([...(sent ? named() : []), ...ofCodecs].map((tensors) => [tensors.join(), tensors]));
   return [...all.values()];
 }
 
@@ -237,7 +254,7 @@ function cutLabel({ cuts }: Suite, tensors: readonly string[]): string {
   return Object.keys(cuts).find((label) => cuts[label].join() === tensors.join()) ?? tensors.join();
 }
 
-/** A task with its images, read, and its network cut: all that can go wrong by the user's hand has gone right. */
+/** A task with its network and its images, read. */
 interface TaskPlan {
   readonly name: TaskName;
   readonly task: AnyTask;
@@ -245,7 +262,8 @@ interface TaskPlan {
   readonly model: readonly unknown[];
   readonly truths: string;
   readonly inputs: readonly Input[];
-  readonly cuts: readonly Cut[];
+  /** Tokens that the tail reads or makes at most; 1 where it has none. */
+  readonly tokens: number;
 }
 
 async function planTask(
@@ -253,13 +271,11 @@ async function planTask(
   name: TaskName,
   split: string,
   limit: number | undefined,
-  cuts: readonly (readonly string[])[],
   log: Log,
 ): Promise<TaskPlan> {
   const { suite, store, seed, signal } = run;
   const items = await readSplit(suite, name, split);
   const { task, graph, hash } = await openNetwork(suite, name, items);
-  const opened = cuts.map((tensors) => openCut(graph, tensors));
   const chosen = sample(items, limit ?? items.length, seed);
   log.images += chosen.length;
   run.meter.begin(`${name}: reading images`);
@@ -272,8 +288,13 @@ async function planTask(
     model: [hash, suite.input, suite.tasks[name]],
     truths: cacheKey(items.map(({ asks, truths }) => [asks, truths])),
     inputs,
-    cuts: opened,
+    tokens: tokensOf(suite, name),
   };
+}
+
+function tokensOf({ tasks }: Suite, name: TaskName): number {
+  if (name === 'captioning') return tasks.captioning?.maxTokens ?? CAPTION_TOKENS;
+  return name === 'vqa' ? (tasks.vqa?.maxTokens ?? QUESTION_TOKENS) : 1;
 }
 
 /**
@@ -316,7 +337,7 @@ interface Wanted {
   readonly heads: Heads;
 }
 
-async function runTask(run: Conditions, plan: TaskPlan, wanted: Wanted, log: Log): Promise<void> {
+async function runTask(run: Conditions, plan: TaskPlan, cuts: readonly Cut[], wanted: Wanted, log: Log): Promise<void> {
   const { ways, versions } = wanted;
   const { name, task, inputs, graph } = plan;
   const whole = await openTail(graph, [run.suite.input.name], run.open);
@@ -337,7 +358,7 @@ async function runTask(run: Conditions, plan: TaskPlan, wanted: Wanted, log: Log
       ...pictureLadders(run, bed, whole, ways, versions),
     ];
     await climbAll(run, bed, ladders, log);
-    for (const cut of plan.cuts) await runCut(run, bed, cut, wanted, log);
+    for (const cut of cuts) await runCut(run, bed, cut, wanted, log);
   } finally {
     await whole.release();
   }

@@ -1,6 +1,7 @@
 import { IsthmusError } from '../errors.ts';
 import { cutNetwork } from '../network.ts';
-import { type Graph, writeGraph } from '../onnx/index.ts';
+import { count, type Graph, mainGraph, tensorTypeOf, trueInputs, writeGraph } from '../onnx/index.ts';
+import { cutGraph, findCuts } from '../split/index.ts';
 import type { Suite } from '../tasks/index.ts';
 
 /** A task's network cut at some tensors. */
@@ -26,20 +27,56 @@ export function tensorsOfCut(suite: Suite, given: string): readonly string[] {
   return tensors;
 }
 
-/** Cuts a network. Throws what `cutGraph` throws. */
-export function openCut(graph: Graph, tensors: readonly string[]): Cut {
+/**
+ * The single-tensor cut next to the middle of the first graph's multiply-accumulates that cuts all of the graphs, for
+ * suites that name none. Throws `CUT_INVALID` where there is none.
+ */
+export function middleCut(graphs: readonly Graph[]): readonly string[] {
+  const [first, ...others] = graphs;
+  const candidates = findCuts(first)
+    .filter(({ tensors }) => tensors[0].dtype === 'float32' || tensors[0].dtype === 'float16')
+    .sort((a, b) => Math.abs(a.headShare - 0.5) - Math.abs(b.headShare - 0.5));
+  for (const { tensors } of candidates) {
+    const names = tensors.map(({ name }) => name);
+    if (others.every((graph) => separates(graph, names))) return names;
+  }
+  throw new IsthmusError(
+    'CUT_INVALID',
+    'no single tensor cuts all tasks; name a cut for each task on its own with --cut',
+  );
+}
+
+function separates(graph: Graph, tensors: readonly string[]): boolean {
+  try {
+    cutGraph(graph, tensors);
+    return true;
+  } catch (thrown) {
+    if (thrown instanceof IsthmusError) return false;
+    throw thrown;
+  }
+}
+
+/**
+ * Cuts a network. The head's share counts the tail once, over `tokens` tokens where it takes any. Throws what
+ * `cutGraph` throws.
+ */
+export function openCut(graph: Graph, tensors: readonly string[], tokens: number): Cut {
   const { head, tail, headHash } = cutNetwork(graph, tensors);
+  const headMacs = count(head).totalMacs;
+  const tailMacs = count(tail, undefined, tokenLength(tail, tokens)).totalMacs;
   return {
     tensors,
     name: tensors.join(','),
     headModel: writeGraph(head),
     headHash,
     tail,
-    headShare: headShareOf(head, tail),
+    headShare: headMacs + tailMacs === 0 ? 0 : headMacs / (headMacs + tailMacs),
   };
 }
 
-function headShareOf(head: Graph, tail: Graph): number {
-  const [h, t] = [head, tail].map((graph) => writeGraph(graph).length);
-  return h / (h + t);
+/** Lengths of the symbolic dimensions of a tail's tokens, `[batch, length]` of int64. */
+function tokenLength(tail: Graph, tokens: number): Record<string, number> {
+  const types = trueInputs(mainGraph(tail)).map(({ type }) => tensorTypeOf(type));
+  const lengths = types.flatMap((type) => (type?.dtype === 'int64' ? (type.shape?.slice(1) ?? []) : []));
+  return Object.fromEntries(lengths.filter((length) => typeof length === 'string').map((length) => [length, tokens]));
 }

@@ -1,5 +1,5 @@
 export { type BenchOptions, type BenchResult, bench, type RunInfo } from './bench.ts';
-export { Cache, type CacheKind, cacheKey, contentHash, defaultCacheFolder } from './cache.ts';
+export { Cache, type CacheKind, cacheKey, contentHash, defaultCacheFolder, makeFolder } from './cache.ts';
 export type { Progress } from './conditions.ts';
 export { pointsToCsv } from './csv.ts';
 export { type FeatureOptions, Features, type Head } from './features.ts';

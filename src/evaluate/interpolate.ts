@@ -4,9 +4,14 @@ import { ladderOf, PICTURE_WAYS, type Point, type Way } from './point.ts';
 export const LOSS_TARGETS = [0.1, 0.5, 1] as const;
 
 /** Bytes that a ladder needs for a loss, or why it cannot say. */
-export type BytesAtLoss =
-  | { readonly bytes: number; readonly reason: null }
-  | { readonly bytes: null; readonly reason: string };
+export interface BytesAtLoss {
+  /** Null where the ladder does not reach the loss, or starts below it. */
+  readonly bytes: number | null;
+  /** Bytes of the cheapest point where even that loses no more: fewer would do. */
+  readonly below: number | null;
+  /** Why there are no bytes. */
+  readonly reason: string | null;
+}
 
 /** One ladder of one task: what each loss costs in bytes, and against the cheapest picture format at that loss. */
 export interface SummaryRow {
@@ -57,19 +62,24 @@ export function bytesAtLoss(points: readonly Rung[], target: number): BytesAtLos
   const first = fit.findIndex(({ loss }) => loss <= target);
   if (first < 0) {
     const least = fit.length > 0 ? `its best point loses ${fit[fit.length - 1].loss.toFixed(2)}` : 'it has no points';
-    return { bytes: null, reason: `the ladder does not reach ${target}: ${least}` };
+    return { bytes: null, below: null, reason: `the ladder does not reach ${target}: ${least}` };
   }
   if (first === 0) {
-    if (fit.length === 1) return { bytes: fit[0].bytes, reason: null };
+    if (fit.length === 1) return { bytes: fit[0].bytes, below: null, reason: null };
     return {
       bytes: null,
+      below: fit[0].bytes,
       reason: `below ${Math.round(fit[0].bytes)} bytes: its cheapest point loses ${fit[0].loss.toFixed(2)}`,
     };
   }
   const above = fit[first - 1];
   const below = fit[first];
   const share = (above.loss - target) / (above.loss - below.loss);
-  return { bytes: Math.exp(Math.log(above.bytes) + share * Math.log(below.bytes / above.bytes)), reason: null };
+  return {
+    bytes: Math.exp(Math.log(above.bytes) + share * Math.log(below.bytes / above.bytes)),
+    below: null,
+    reason: null,
+  };
 }
 
 /** Bytes at {@link LOSS_TARGETS} for every ladder, tasks and ladders in the order of their first points. */
@@ -83,17 +93,18 @@ export function summarize(points: readonly Point[]): SummaryRow[] {
     const pictures = [...ladders].filter(([, ladder]) => PICTURE_WAYS.includes(ladder[0].way));
     const best = LOSS_TARGETS.map((loss) => {
       const found = pictures.flatMap(([name, ladder]) => {
-        const { bytes } = bytesAtLoss(ladder, loss);
-        return bytes === null ? [] : [{ name, bytes }];
+        const { bytes, below } = bytesAtLoss(ladder, loss);
+        return bytes === null && below === null ? [] : [{ name, bytes, atMost: bytes ?? (below as number) }];
       });
-      return found.sort((a, b) => a.bytes - b.bytes).at(0);
+      // A format that needs less than its ladder says has no known ratio to anything.
+      return found.sort((a, b) => a.atMost - b.atMost).at(0);
     });
     for (const [ladder, ofLadder] of ladders) {
       const { way, cut, headShare } = ofLadder[0];
       const at = LOSS_TARGETS.map((loss, i) => {
         const answer = bytesAtLoss(ofLadder, loss);
         const picture = best[i];
-        const ratio = answer.bytes === null || picture === undefined ? null : answer.bytes / picture.bytes;
+        const ratio = answer.bytes === null || !picture?.bytes ? null : answer.bytes / picture.bytes;
         return { loss, ...answer, ratio, bestPicture: picture?.name ?? null };
       });
       rows.push({ task, way, ladder, cut, headShare, at });

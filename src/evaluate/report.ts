@@ -85,8 +85,8 @@ export function summaryTable(rows: readonly SummaryRow[], options: ReportOptions
       row.task,
       row.ladder,
       percent(row.headShare),
-      ...row.at.flatMap(({ bytes, ratio, reason }) => [
-        bytes === null ? shortReason(reason) : whole(bytes),
+      ...row.at.flatMap(({ bytes, below, ratio }) => [
+        bytes !== null ? whole(bytes) : below !== null ? `< ${whole(below)}` : 'not reached',
         ratio === null ? '-' : percent(ratio),
       ]),
     ]);
@@ -117,10 +117,6 @@ function newTable(head: string[], left: number, { styled }: ReportOptions): Tabl
     },
     ...(styled ? {} : { chars: PLAIN }),
   });
-}
-
-function shortReason(reason: string): string {
-  return reason.startsWith('below') ? `< ${reason.split(' ')[1]}` : 'not reached';
 }
 
 function fixed(value: number, digits: number): string {

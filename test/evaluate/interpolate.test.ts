@@ -42,17 +42,21 @@ describe('bytesAtLoss', () => {
   });
 
   it('never extrapolates, and says why', () => {
-    expect(bytesAtLoss(ladder, 4)).toEqual({ bytes: null, reason: expect.stringContaining('below 1000 bytes') });
+    expect(bytesAtLoss(ladder, 4)).toEqual({
+      bytes: null,
+      below: 1000,
+      reason: expect.stringContaining('below 1000 bytes'),
+    });
     const short = [
       { bytes: 1000, loss: 4 },
       { bytes: 2000, loss: 0.7 },
     ];
-    expect(bytesAtLoss(short, 0.5)).toEqual({ bytes: null, reason: expect.stringContaining('0.70') });
+    expect(bytesAtLoss(short, 0.5)).toEqual({ bytes: null, below: null, reason: expect.stringContaining('0.70') });
     expect(bytesAtLoss([], 0.5).bytes).toBeNull();
   });
 
   it('takes the bytes of a ladder of one point that is good enough', () => {
-    expect(bytesAtLoss([{ bytes: 90_000, loss: 0 }], 0.1)).toEqual({ bytes: 90_000, reason: null });
+    expect(bytesAtLoss([{ bytes: 90_000, loss: 0 }], 0.1)).toMatchObject({ bytes: 90_000, reason: null });
     expect(bytesAtLoss([{ bytes: 90_000, loss: 0.2 }], 0.1).bytes).toBeNull();
   });
 
@@ -114,6 +118,16 @@ describe('summarize', () => {
     expect(one.ratio).toBeCloseTo(2000 / jpeg420, 9);
     expect(half.ratio).toBeLessThan(1);
     expect(rows[0].at[2].bytes).toBe(90_000);
+  });
+
+  it('gives no ratio where a picture format may need less than its ladder says', () => {
+    const good = [
+      point({ way: 'webp', setting: 'q=50', bytes: 800, loss: 0.3 }),
+      point({ way: 'webp', setting: 'q=90', bytes: 3000, loss: 0 }),
+    ];
+    const klt = summarize([...points, ...good]).find(({ way }) => way === 'klt');
+    expect(klt?.at[2]).toMatchObject({ ratio: null, bestPicture: 'webp' });
+    expect(klt?.at[0].ratio).not.toBeNull();
   });
 
   it('gives no ratio where no picture reaches the loss', () => {

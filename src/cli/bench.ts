@@ -1,0 +1,216 @@
+import { arch, cpus, platform, release, totalmem } from 'node:os';
+import { basename, extname, join } from 'node:path';
+import { type Command, InvalidArgumentError } from 'commander';
+import manifest from '../../package.json' with { type: 'json' };
+import { IsthmusError } from '../errors.ts';
+import {
+  type BenchResult,
+  bench,
+  Cache,
+  controlLine,
+  makeFolder,
+  type Progress,
+  pointsTable,
+  pointsToCsv,
+  summaryTable,
+  WAYS,
+  type Way,
+} from '../evaluate/index.ts';
+import { writeBeside } from '../files.ts';
+import { openSession } from '../runtime/index.ts';
+import { openSuite, type TaskName, taskNames } from '../tasks/index.ts';
+import { openCodec } from './codec-file.ts';
+import { interruptible, progressBar } from './progress.ts';
+
+interface Options {
+  task: string;
+  split: string;
+  cut?: string[];
+  ways?: string;
+  limit?: number;
+  seed: number;
+  out?: string;
+  cache?: string;
+  codec?: string[];
+  fresh?: boolean;
+  json?: boolean;
+  quiet?: boolean;
+}
+
+/** Between two lines of progress where standard error is no terminal. */
+const LINE_EVERY_MS = 10_000;
+
+/** Adds `isthmus bench`. */
+export function addBench(program: Command): void {
+  program
+    .command('bench')
+    .summary('measure bytes against score on a suite of images')
+    .description(
+      'Measures what each way of sending costs in bytes and does to the score: pictures (PNG, JPEG, WebP, AVIF), features through ' +
+        'codecs, and the control of answering on the device. Losses are paired: the same images through the uncut model and ' +
+        'the way. Stopped by Ctrl-C, the same command goes on where it was.',
+    )
+    .argument('<dir>', 'folder with a suite.json')
+    .option('--task NAMES', 'all, or some of classification,captioning,vqa', 'all')
+    .option('--split NAME', 'split to measure', 'val')
+    .option(
+      '--cut CUT',
+      'a cut named in suite.json, or TENSOR[,TENSOR]; repeat for several (default: all of suite.json)',
+      collect,
+    )
+    .option('--ways WAYS', `some of ${WAYS.join(',')} (default: all)`)
+    .option('--limit N', 'images of each task, drawn by seed (default: all)', wholeNumber)
+    .option('--seed N', 'draws images, training images and the bootstrap', wholeNumber, 1)
+    .option('--codec FILE', 'measure a codec file too, at its own cut; repeat for several', collect)
+    .option('--out DIR', 'write points.json and points.csv there')
+    .option('--cache DIR', "where features, answers and finished points are kept (default: the user's cache folder)")
+    .option('--fresh', 'measure points again that an earlier run finished')
+    .option('--json', 'print what points.json holds instead of tables')
+    .option('--quiet', 'no progress')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  isthmus bench photos --task all --split val --limit 200 --cut "after block 6" --out results
+  isthmus bench photos --task vqa --ways reference,device,jpeg,klt --cut /blocks/blocks.5/Add_1_output_0
+  isthmus bench photos --task classification --ways jpeg,webp --codec block6.codec`,
+    )
+    .action(run);
+}
+
+async function run(dir: string, options: Options): Promise<void> {
+  const start = performance.now();
+  const cache = new Cache(options.cache);
+  const show = reporter(options.quiet);
+  const result = await bench({
+    dir,
+    open: openSession,
+    tasks: await tasksOf(dir, options.task),
+    split: options.split,
+    cuts: options.cut,
+    ways: options.ways === undefined ? undefined : waysOf(options.ways),
+    limit: options.limit,
+    seed: options.seed,
+    codecs: await Promise.all(
+      (options.codec ?? []).map(async (file) => ({
+        name: basename(file, extname(file)),
+        codec: await openCodec(file),
+      })),
+    ),
+    cache,
+    fresh: options.fresh,
+    signal: interruptible(),
+    onProgress: (progress) => show.progress(progress),
+    onBad: ({ message }) => show.line(`skipped: ${message}`),
+    onNote: (note) => show.line(`note: ${note}`),
+  }).finally(() => show.stop());
+  const document = { run: { ...circumstances(start), ...result.run }, points: result.points, summary: result.summary };
+  if (options.out !== undefined) await writeResults(options.out, document);
+  if (options.json) process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+  else process.stdout.write(tables(result));
+  const { entries, bytes } = await cache.size();
+  show.line(
+    `cache: ${(bytes / 2 ** 20).toFixed(0)} MiB in ${entries} files in ${cache.folder}; deleting it loses only time`,
+  );
+  if (!result.run.complete) {
+    throw new IsthmusError('ABORTED', 'stopped; finished points are kept, the same command goes on from there');
+  }
+}
+
+/** What the numbers depend on beside the options: a speed means nothing without. */
+function circumstances(start: number) {
+  const [cpu] = cpus();
+  return {
+    command: ['isthmus', ...process.argv.slice(2)],
+    date: new Date().toISOString(),
+    seconds: (performance.now() - start) / 1000,
+    peakMemoryBytes: process.resourceUsage().maxRSS * 1024,
+    versions: { isthmus: manifest.version, node: process.version },
+    machine: {
+      platform: `${platform()} ${release()} ${arch()}`,
+      cpu: cpu?.model ?? 'unknown',
+      cores: cpus().length,
+      memoryBytes: totalmem(),
+    },
+  };
+}
+
+async function writeResults(folder: string, document: { readonly points: BenchResult['points'] }): Promise<void> {
+  await makeFolder(folder);
+  const text = (content: string) => [new TextEncoder().encode(content)];
+  await writeBeside(join(folder, 'points.json'), text(`${JSON.stringify(document, null, 2)}\n`));
+  await writeBeside(join(folder, 'points.csv'), text(pointsToCsv(document.points)));
+}
+
+function tables({ run: { tasks, metric, skipped, complete }, points, summary }: BenchResult): string {
+  const options = { styled: process.stdout.isTTY === true };
+  const parts = tasks.flatMap((task) => {
+    const ofTask = points.filter((point) => point.task === task);
+    if (ofTask.length === 0) return [];
+    return [`${task}, ${metric[task]}, ${ofTask[0].images} images`, pointsTable(ofTask, options), ''];
+  });
+  if (summary.length > 0) {
+    parts.push('Bytes an image at a loss of 0.1, 0.5 and 1 point, interpolated', summaryTable(summary, options), '');
+  }
+  const control = controlLine(points);
+  if (control !== '') parts.push('Control', control, '');
+  if (skipped.length > 0) parts.push(`${skipped.length} images could not be used and were skipped`, '');
+  if (!complete) parts.push('The run was stopped; these are the points that it had finished', '');
+  return parts.join('\n');
+}
+
+/** Progress on standard error: a bar on a terminal, else a line now and then. */
+function reporter(quiet = false) {
+  const bar = progressBar('', quiet);
+  const tty = process.stderr.isTTY === true;
+  const start = performance.now();
+  let said = start;
+  return {
+    progress({ label, done, total }: Progress): void {
+      bar.update(done, total, label);
+      const now = performance.now();
+      if (quiet || tty || now - said < LINE_EVERY_MS) return;
+      said = now;
+      const left = done > 0 ? ((now - start) / 1000) * (total / done - 1) : 0;
+      process.stderr.write(`${done} of ${total} images, about ${Math.ceil(left)} s left: ${label}\n`);
+    },
+    line(text: string): void {
+      process.stderr.write(`${text}\n`);
+    },
+    stop: () => bar.stop(),
+  };
+}
+
+async function tasksOf(dir: string, given: string): Promise<TaskName[]> {
+  const names = taskNames(await openSuite(dir));
+  if (given === 'all') return names;
+  return list(given).map((name) => {
+    const known = names.find((each) => each === name);
+    if (known) return known;
+    throw new IsthmusError('INVALID_ARGUMENT', `the suite has no task '${name}'; it has ${names.join(', ')}`);
+  });
+}
+
+function waysOf(given: string): Way[] {
+  return list(given).map((name) => {
+    const known = WAYS.find((way) => way === name);
+    if (known) return known;
+    throw new IsthmusError('INVALID_ARGUMENT', `'${name}' is no way of sending; choose from ${WAYS.join(', ')}`);
+  });
+}
+
+function list(given: string): string[] {
+  return given
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+}
+
+function collect(value: string, before: string[] = []): string[] {
+  return [...before, value];
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('a whole number of at least 1 is needed');
+  return Number(text);
+}
