@@ -3,9 +3,25 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'tsdown';
 import config from '../../tsdown.config.ts';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-/** Below node_modules, so that packages are found and git sees nothing. */
-const OUT = `${ROOT}node_modules/.cache/isthmus-runtime-${process.pid}`;
+export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+
+/**
+ * Builds `src/runtime` as the package is built, from what the source says now, and gives the URL of its index. A worker
+ * thread starts from a JavaScript file, and vitest's own transformation leaves none.
+ */
+export async function buildRuntime(outDir: string): Promise<string> {
+  await build({
+    ...config,
+    config: false,
+    cwd: ROOT,
+    entry: ['src/runtime/*.ts'],
+    root: 'src',
+    outDir,
+    dts: false,
+    logLevel: 'error',
+  });
+  return pathToFileURL(`${outDir}/runtime/index.js`).href;
+}
 
 export interface BuiltRuntime {
   /** What another process imports. */
@@ -14,22 +30,10 @@ export interface BuiltRuntime {
   remove(): Promise<void>;
 }
 
-/**
- * `src/runtime` built as the package is, from what the source says now: a worker thread starts from a JavaScript file,
- * which vitest's own transformation does not leave anywhere.
- */
+/** {@link buildRuntime} below `node_modules`, so that packages are found and git sees nothing. */
 export async function builtRuntime(): Promise<BuiltRuntime> {
-  await build({
-    ...config,
-    config: false,
-    cwd: ROOT,
-    entry: ['src/runtime/*.ts'],
-    root: 'src',
-    outDir: OUT,
-    dts: false,
-    logLevel: 'error',
-  });
-  const url = pathToFileURL(`${OUT}/runtime/index.js`).href;
+  const out = `${ROOT}node_modules/.cache/isthmus-runtime-${process.pid}`;
+  const url = await buildRuntime(out);
   const module = await import(/* @vite-ignore */ url);
-  return { url, module, remove: () => rm(OUT, { recursive: true, force: true }) };
+  return { url, module, remove: () => rm(out, { recursive: true, force: true }) };
 }
