@@ -25,6 +25,10 @@ export interface Limits {
   packetBytes: number;
   /** Bytes of a codec file. */
   codecBytes: number;
+  /** Bytes of a codec file's codec.json: 64 tensors with the longest names take half of it. */
+  codecJsonBytes: number;
+  /** Bytes of the feature that a codec file is for, as float32, all tensors together; coding takes a few times as many. */
+  featureBytes: number;
   /** Bytes of a JSON file (suite, labels, questions). */
   jsonBytes: number;
   /** Bytes of an image file. */
@@ -46,6 +50,8 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   tensorRank: 16,
   packetBytes: 64 * 2 ** 20,
   codecBytes: 256 * 2 ** 20,
+  codecJsonBytes: 2 ** 20,
+  featureBytes: 256 * 2 ** 20,
   jsonBytes: 256 * 2 ** 20,
   imageBytes: 64 * 2 ** 20,
   imagePixels: 64_000_000,

@@ -14,6 +14,8 @@ const END = 0x06054b50;
 const VERSION = 20;
 const DATE_1980 = 0x21;
 const NAME = /^[a-z0-9][a-z0-9.-]{0,63}$/;
+/** Three entries for each of 64 tensors, codec.json and the card; counted while reading, so that no list grows without end. */
+const MOST_ENTRIES = 3 * 64 + 2;
 
 export type Entries = ReadonlyMap<string, Uint8Array>;
 
@@ -60,7 +62,10 @@ export function readArchive(archive: Uint8Array): Entries {
     reader.take(2);
     const name = new TextDecoder('latin1').decode(reader.take(nameLength));
     const bytes = reader.take(size);
-    if (!NAME.test(name) || entries.has(name)) throw invalid(`entry name '${name}' is not allowed or stands twice`);
+    if (!NAME.test(name) || entries.has(name)) {
+      throw invalid(`entry name '${name.slice(0, 64)}' is not allowed or stands twice`);
+    }
+    if (entries.size === MOST_ENTRIES) throw invalid(`it has more than ${MOST_ENTRIES} entries`);
     if (crc32(bytes) !== checksum) throw invalid(`entry ${name} does not match its checksum; the file is damaged`);
     entries.set(name, bytes);
   }

@@ -21,6 +21,15 @@ const count = z
   .int()
   .min(1)
   .max(2 ** 31 - 1);
+/** The normal float32 numbers, so that neither a step nor what it divides or multiplies leaves float64. */
+const step = z
+  .number()
+  .min(2 ** -126)
+  .max(2 ** 127);
+const shape = z
+  .array(count)
+  .max(16)
+  .refine((lengths) => lengths.reduce((product, length) => product * length, 1) < 2 ** 31, 'has 2^31 elements or more');
 const layout = z.strictObject({ outer: count, length: count, inner: count });
 const common = {
   format: z.literal('isthmus-codec'),
@@ -30,11 +39,12 @@ const common = {
       z.strictObject({
         name: z.string().min(1).max(1024),
         dtype: z.enum(['float32', 'float16']),
-        shape: z.array(count).max(16),
+        shape,
       }),
     )
     .min(1)
-    .max(64),
+    .max(64)
+    .refine((features) => new Set(features.map(({ name }) => name)).size === features.length, 'names a tensor twice'),
   model: z.strictObject({ name: z.string().max(1024), sha256: z.string().regex(/^[0-9a-f]{64}$/) }).nullable(),
   entries: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)),
 };
@@ -47,7 +57,7 @@ const definitionSchema = z.discriminatedUnion('kind', [
   z.strictObject({
     ...common,
     kind: z.literal('klt'),
-    parts: z.array(z.strictObject({ layout, components: count, step: z.number().positive().max(Number.MAX_VALUE) })),
+    parts: z.array(z.strictObject({ layout, components: count, step })),
   }),
 ]);
 export type CodecDefinition = z.infer<typeof definitionSchema>;
@@ -68,12 +78,12 @@ const start = ({ features, model }: CodecSource) => ({
 
 /** Sends every value as it is, as float32 or float16. */
 export function rawCodec(kind: 'raw-f32' | 'raw-f16', source: CodecSource): Codec {
-  return assemble({ ...start(source), kind }, new Map());
+  return made({ ...start(source), kind }, new Map());
 }
 
 /** Sends integers from -levels to levels, deflated; `levels` is 1 to 127. */
 export function int8DeflateCodec(source: CodecSource, levels = 127): Codec {
-  return assemble({ ...start(source), kind: 'int8-deflate', levels }, new Map());
+  return made({ ...start(source), kind: 'int8-deflate', levels }, new Map());
 }
 
 /** Sends the Karhunen-Loeve coefficients; `parts` (one a tensor) come from `train/fit`. */
@@ -85,7 +95,7 @@ export function kltCodec(source: CodecSource, parts: readonly KltPart[]): Codec 
     entries.set(`tables-${i}.bin`, tables.toBytes());
   }
   const hashes = Object.fromEntries([...entries].map(([name, bytes]) => [name, bytesToHex(sha256(bytes))]));
-  return assemble(
+  return made(
     {
       ...start(source),
       kind: 'klt',
@@ -106,10 +116,10 @@ export function kltCodec(source: CodecSource, parts: readonly KltPart[]): Codec 
  */
 export function readCodec(bytes: Uint8Array, limits?: Partial<Limits>): Codec {
   const caps = limitsOf(limits);
-  within(caps, 'codecBytes', bytes.length, 'codec file');
-  const all = new Map(readArchive(bytes));
+  const all = new Map(openArchive(bytes, caps));
   const text = all.get('codec.json');
   if (text === undefined) throw new IsthmusError('CODEC_INVALID', 'not a codec file: it holds no codec.json');
+  within(caps, 'codecJsonBytes', text.length, 'codec.json of a codec file');
   const definition = parseDefinition(text);
   all.delete('codec.json');
   all.delete('card.md');
@@ -122,16 +132,21 @@ export function readCodec(bytes: Uint8Array, limits?: Partial<Limits>): Codec {
       throw new IsthmusError('CODEC_INVALID', `entry ${name} of a codec file does not match its hash in codec.json`);
     }
   }
-  for (const { name, shape } of definition.features) {
-    within(caps, 'tensorBytes', 4 * elements(shape), `feature '${name}' of a codec file`);
-  }
+  const values = definition.features.reduce((sum, { shape }) => sum + elements(shape), 0);
+  within(caps, 'featureBytes', 4 * values, 'feature of a codec file');
   return assemble(definition, all);
 }
 
-/** The card of a codec file, or null where it has none. Throws as {@link readCodec}. */
-export function readCard(bytes: Uint8Array): string | null {
-  const card = readArchive(bytes).get('card.md');
+/** The card of a codec file, or null where it has none. Only the archive around it is checked. Throws as {@link readCodec}. */
+export function readCard(bytes: Uint8Array, limits?: Partial<Limits>): string | null {
+  const card = openArchive(bytes, limitsOf(limits)).get('card.md');
   return card === undefined ? null : new TextDecoder().decode(card);
+}
+
+function openArchive(bytes: Uint8Array, limits: Readonly<Limits>): Entries {
+  if (!(bytes instanceof Uint8Array)) throw new IsthmusError('INVALID_ARGUMENT', 'a codec file is a Uint8Array');
+  within(limits, 'codecBytes', bytes.length, 'codec file');
+  return readArchive(bytes);
 }
 
 function parseDefinition(text: Uint8Array): CodecDefinition {
@@ -150,12 +165,17 @@ function parseDefinition(text: Uint8Array): CodecDefinition {
   }
   const parsed = definitionSchema.safeParse(json);
   if (!parsed.success) {
-    throw new IsthmusError('CODEC_INVALID', `codec.json: ${z.prettifyError(parsed.error)}`, { cause: parsed.error });
+    throw new IsthmusError('CODEC_INVALID', `codec.json${problemOf(parsed.error)}`, { cause: parsed.error });
   }
   if (bytesToHex(definitionBytes(parsed.data)) !== bytesToHex(text)) {
     throw new IsthmusError('CODEC_INVALID', 'codec.json is not written as isthmus writes it');
   }
   return parsed.data;
+}
+
+/** The first thing that is wrong, and where; a hostile file could have a million of them. */
+function problemOf({ issues: [issue] }: z.ZodError): string {
+  return ` at '${z.core.toDotPath(issue.path)}': ${issue.message.slice(0, 200)}`;
 }
 
 /** The one way to write a definition: keys sorted, no white space. */
@@ -167,7 +187,18 @@ function definitionBytes(definition: CodecDefinition): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(definition, sorted));
 }
 
-/** The codec of a definition that holds together, with the entries it names. Throws `CODEC_INVALID`, `INVALID_ARGUMENT`. */
+/** A new codec, whose definition is held to the same form as one that is read. Throws `INVALID_ARGUMENT`, `CODEC_INVALID`. */
+function made(definition: CodecDefinition, entries: Entries): Codec {
+  const parsed = definitionSchema.safeParse(definition);
+  if (!parsed.success) {
+    throw new IsthmusError('INVALID_ARGUMENT', `a codec's definition${problemOf(parsed.error)}`, {
+      cause: parsed.error,
+    });
+  }
+  return assemble(parsed.data, entries);
+}
+
+/** The codec of a definition of the right form, with the entries it names. Throws `CODEC_INVALID` where they do not fit. */
 function assemble(definition: CodecDefinition, entries: Entries): Codec {
   const body = bodyOf(definition, entries);
   const json = definitionBytes(definition);
@@ -202,6 +233,10 @@ function settingOf(definition: CodecDefinition): string {
 
 function bodyOf(definition: CodecDefinition, entries: Entries): CodecBody {
   const { features } = definition;
+  const needed = definition.kind === 'klt' ? 3 * features.length : 0;
+  if (entries.size !== needed) {
+    throw new IsthmusError('CODEC_INVALID', `this ${definition.kind} codec has ${needed} entries, not ${entries.size}`);
+  }
   switch (definition.kind) {
     case 'raw-f32':
     case 'raw-f16':
@@ -209,11 +244,8 @@ function bodyOf(definition: CodecDefinition, entries: Entries): CodecBody {
     case 'int8-deflate':
       return int8DeflateBody(features, definition.levels);
     case 'klt':
-      if (definition.parts.length !== features.length || entries.size !== 3 * features.length) {
-        throw new IsthmusError(
-          'CODEC_INVALID',
-          'a klt codec has one part and three entries for each tensor of its feature',
-        );
+      if (definition.parts.length !== features.length) {
+        throw new IsthmusError('CODEC_INVALID', 'a klt codec has one part for each tensor of its feature');
       }
       return kltBody(
         features,

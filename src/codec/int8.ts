@@ -6,6 +6,8 @@ import { featureElements, featureTensors, featureValues } from './feature.ts';
 
 /** Most that deflate may blow its input up: stored blocks of 65,535 bytes cost 5 bytes each, and some slack. */
 const deflateBound = (length: number): number => length + 5 * Math.ceil(length / 16_383) + 16;
+/** Most that a byte of deflate can become: four times a match of 258 bytes, in 2 bits each. */
+const DEFLATE_RATIO = 1032;
 
 /**
  * The plain way: each tensor as integers from -levels to levels under its own scale (its largest magnitude), all of them deflated
@@ -17,7 +19,8 @@ export function int8DeflateBody(features: readonly FeatureTensor[], levels: numb
   const head = 4 * features.length;
 
   const integers = (body: Uint8Array): { scales: Float32Array; values: Int8Array } => {
-    if (body.length < head || body.length > head + deflateBound(total)) {
+    const deflated = body.length - head;
+    if (deflated * DEFLATE_RATIO < total || deflated > deflateBound(total)) {
       throw new IsthmusError(
         'PACKET_CORRUPT',
         `an int8-deflate body of ${total} values cannot have ${body.length} bytes`,
@@ -25,7 +28,9 @@ export function int8DeflateBody(features: readonly FeatureTensor[], levels: numb
     }
     const scales = bytesToFloat32(body.subarray(0, head));
     const values = new Int8Array(inflateExactly(body.subarray(head), total).buffer);
-    if (!scales.every((scale) => scale >= 0 && scale < Infinity) || values.some((v) => v < -levels || v > levels)) {
+    let largest = 0;
+    for (let i = 0; i < values.length; i++) largest = Math.max(largest, Math.abs(values[i]));
+    if (!scales.every((scale) => scale >= 0 && scale < Infinity) || largest > levels) {
       throw new IsthmusError('PACKET_CORRUPT', `an int8-deflate body holds a scale or an integer out of range`);
     }
     return { scales, values };
@@ -54,8 +59,8 @@ export function int8DeflateBody(features: readonly FeatureTensor[], levels: numb
       const { scales, values } = integers(body);
       let at = 0;
       const floats = lengths.map((length, i) => {
-        const part = Float32Array.from(values.subarray(at, at + length), (value) => value * scales[i]);
-        at += length;
+        const part = new Float32Array(length);
+        for (let j = 0; j < length; j++) part[j] = values[at++] * scales[i];
         return part;
       });
       return featureTensors(features, floats);

@@ -94,7 +94,8 @@ export class TableBank {
     }
     const low = new Int32Array(size);
     const offset = new Int32Array(size + 1);
-    const frequencies: number[] = [];
+    // A typed array of what the bytes can hold at most: a list would take many times the file.
+    const frequencies = new Uint16Array(bytes.length >>> 1);
     for (let table = 0; table < size; table++) {
       low[table] = reader.u32() | 0;
       const symbols = reader.u16();
@@ -103,7 +104,7 @@ export class TableBank {
         const frequency = reader.u16();
         if (frequency < 1) throw new IsthmusError('CODEC_INVALID', `frequency table ${table} holds a zero`);
         sum += frequency;
-        frequencies.push(frequency);
+        frequencies[offset[table] + i] = frequency;
       }
       if (symbols < 2 || sum !== 2 ** precision || Math.abs(low[table]) > MAX_SYMBOL) {
         throw new IsthmusError(
@@ -114,7 +115,7 @@ export class TableBank {
       offset[table + 1] = offset[table] + symbols;
     }
     reader.end();
-    return new TableBank(precision, low, offset, Uint16Array.from(frequencies));
+    return new TableBank(precision, low, offset, frequencies.slice(0, offset[size]));
   }
 
   /** Pushes `values` (|value| <= {@link MAX_SYMBOL}) so that they decode in order. */
