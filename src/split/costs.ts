@@ -23,7 +23,7 @@ const LONGEST = 2 ** 16;
  * Lengths for the symbolic dimensions of a graph's inputs: 1 for those on axis 0, the batch; for all others the smallest
  * power of two that leaves no tensor empty, 1 if it can be.
  */
-export function assumedLengths(flow: Flow, facts: Facts): Record<string, number> {
+export function lengthsFor(flow: Flow, facts: Facts): Record<string, number> {
   const dims = flow.inputs.map((input) => facts.dims(flow.names[input]) ?? []);
   const symbols = new Set(dims.flat().flatMap(symbolsOf));
   const batch = new Set(dims.flatMap((shape) => (shape.length > 1 ? symbolsOf(shape[0]) : [])));
@@ -38,7 +38,7 @@ export function assumedLengths(flow: Flow, facts: Facts): Record<string, number>
 
 /** Costs with the lengths that are assumed. */
 export function costsOf(graph: Graph, flow: Flow, facts: Facts): Costs {
-  const lengths = assumedLengths(flow, facts);
+  const lengths = lengthsFor(flow, facts);
   const counted = count(graph, facts.inferred, lengths);
   const macsOfNode = new Map<NodeProto, number>(facts.inferred.steps.map((step, i) => [step.origin, counted.macs[i]]));
   const macs = Float64Array.from(flow.nodes, (node) => macsOfNode.get(node) ?? 0);

@@ -2,7 +2,7 @@ import { IsthmusError } from '../errors.ts';
 import { type Graph, isOp } from '../onnx/graph.ts';
 import type { DType } from '../tensor.ts';
 import { type Block, findBlocks } from './blocks.ts';
-import { type Costs, costsOf } from './costs.ts';
+import { type Costs, costsOf, lengthsFor } from './costs.ts';
 import { declarable, type Facts, factsOf, type Length } from './facts.ts';
 import { type Flow, flowOf } from './flow.ts';
 import { type Choice, interesting } from './interesting.ts';
@@ -72,6 +72,14 @@ export function findCuts(graph: Graph, options: CutsOptions = {}): Cut[] {
   return (options.all ? labelled : interesting(labelled)).map(
     ({ ids: _ids, headNodes: _head, inputBytes: _bytes, layout: _layout, ...cut }) => cut,
   );
+}
+
+/**
+ * The lengths that {@link findCuts} takes for symbolic dimensions of the inputs that `dims` does not give: 1 for the
+ * batch, for others the smallest power of two that leaves no tensor empty.
+ */
+export function assumedLengths(graph: Graph, dims: Readonly<Record<string, number>> = {}): Record<string, number> {
+  return lengthsFor(flowOf(graph), factsOf(graph, dims));
 }
 
 /** Operators that change layout or type alone. */

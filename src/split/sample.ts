@@ -7,7 +7,16 @@ import { DEFAULT_LIMITS, within } from '../limits.ts';
 import { intAttribute } from '../onnx/attributes.ts';
 import { evaluate, symbolsOf } from '../onnx/dim.ts';
 import { isOp } from '../onnx/graph.ts';
-import { allocate, byteLength, type DType, elements, fromFloat32, type Tensor, tensor } from '../tensor.ts';
+import {
+  allocate,
+  byteLength,
+  type DType,
+  elements,
+  fromFloat32,
+  type NumericData,
+  type Tensor,
+  tensor,
+} from '../tensor.ts';
 import type { Facts } from './facts.ts';
 import type { Flow } from './flow.ts';
 
@@ -63,11 +72,15 @@ function draw(random: RandomGenerator, dtype: DType, shape: readonly number[], r
     );
   }
   const next = () => uniformInt(random, range.low, range.high - 1);
-  const data = allocate(dtype, count);
-  if (dtype === 'string') (data as string[]).forEach((_, i, all) => (all[i] = `word${next()}`));
-  else if (data instanceof BigInt64Array || data instanceof BigUint64Array)
-    for (let i = 0; i < count; i++) data[i] = BigInt(next());
-  else for (let i = 0; i < count; i++) (data as Uint8Array)[i] = next();
+  if (dtype === 'string')
+    return tensor(
+      dtype,
+      shape,
+      Array.from({ length: count }, () => `word${next()}`),
+    );
+  const data = allocate(dtype, count) as NumericData;
+  const wide = data instanceof BigInt64Array || data instanceof BigUint64Array;
+  for (let i = 0; i < count; i++) data[i] = wide ? BigInt(next()) : next();
   return tensor(dtype, shape, data);
 }
 
