@@ -1,4 +1,3 @@
-import { f16round, getFloat16, setFloat16 } from '@petamoriken/float16';
 import ndarray, { type NdArray } from 'ndarray';
 import { IsthmusError } from './errors.ts';
 
@@ -192,18 +191,44 @@ export function fromFloat32(dtype: DType, shape: readonly number[], values: Floa
   throw new IsthmusError('TENSOR_INVALID', `expected a float dtype, got ${dtype}`);
 }
 
-/** IEEE 754 half-precision bits to float32 values. */
+/** IEEE 754 half-precision bits to float32 values, exactly. */
 export function halfToFloat(bits: Uint16Array): Float32Array {
-  const view = new DataView(bits.buffer, bits.byteOffset, bits.byteLength);
-  return Float32Array.from(bits, (_, i) => getFloat16(view, i * 2, true));
+  const values = new Float32Array(bits.length);
+  const words = new Uint32Array(values.buffer);
+  for (let i = 0; i < bits.length; i++) {
+    const sign = (bits[i] & 0x8000) << 16;
+    const rest = bits[i] & 0x7fff;
+    if (rest >= 0x7c00) words[i] = sign | 0x7f800000 | ((rest & 0x3ff) << 13);
+    else if (rest >= 0x400) words[i] = sign | ((rest << 13) + 0x38000000);
+    else values[i] = (sign === 0 ? 1 : -1) * rest * 2 ** -24;
+  }
+  return values;
 }
 
-/** float32 values to IEEE 754 half-precision bits; values past 65504 become infinite. */
+/**
+ * float32 values to IEEE 754 half-precision bits, to nearest, ties to even; values past 65504 become infinite, NaN stays NaN.
+ * (@petamoriken/float16 does the same at 2 microseconds a value, 70 ms a ViT-Tiny feature.)
+ */
 export function floatToHalf(values: Float32Array): Uint16Array {
+  const words = new Uint32Array(values.buffer, values.byteOffset, values.length);
   const bits = new Uint16Array(values.length);
-  const view = new DataView(bits.buffer);
-  for (let i = 0; i < values.length; i++) setFloat16(view, i * 2, f16round(values[i]), true);
+  for (let i = 0; i < values.length; i++) {
+    const sign = (words[i] >>> 16) & 0x8000;
+    const rest = words[i] & 0x7fffffff;
+    if (rest > 0x7f800000) bits[i] = sign | 0x7e00;
+    else if (rest >= 0x477ff000) bits[i] = sign | 0x7c00;
+    else if (rest >= 0x38800000) bits[i] = sign | ((rest - 0x38000000 + 0xfff + ((rest >>> 13) & 1)) >>> 13);
+    // below 2^-14 halves are multiples of 2^-24: adding 1/2 leaves just those bits of a float32, rounded to even
+    else bits[i] = sign | (roundedSum(Math.abs(values[i])) & 0x7fff);
+  }
   return bits;
+}
+
+const SUM = new Float32Array(1);
+const SUM_BITS = new Uint32Array(SUM.buffer);
+function roundedSum(magnitude: number): number {
+  SUM[0] = magnitude + 0.5;
+  return SUM_BITS[0] - 0x3f000000;
 }
 
 /** bfloat16 bits (the upper half of a float32) to float32 values. */

@@ -45,5 +45,7 @@ function halfToBytes(bits: Uint16Array): Uint8Array {
 
 function bytesToHalf(bytes: Uint8Array): Uint16Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return Uint16Array.from({ length: bytes.length >>> 1 }, (_, i) => view.getUint16(i * 2, true));
+  const bits = new Uint16Array(bytes.length >>> 1);
+  for (let i = 0; i < bits.length; i++) bits[i] = view.getUint16(i * 2, true);
+  return bits;
 }

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { type Codec, int8DeflateCodec, rawCodec, readCard, readCodec } from '../../src/codec/index.ts';
 import { IsthmusError } from '../../src/errors.ts';
 import { sealPacket } from '../../src/packet/index.ts';
-import { floatToHalf, halfToFloat, type Tensor, toFloat32 } from '../../src/tensor.ts';
+import { type Tensor, toFloat32 } from '../../src/tensor.ts';
 import { codeOf } from '../code-of.ts';
 import { feature, fitted, pair, tokens } from './features.ts';
 
@@ -222,16 +222,5 @@ describe('codec file', () => {
 
   it('is refused above the cap', () => {
     expect(codeOf(() => readCodec(codecs[5].codec.toBytes(), { codecBytes: 100 }))).toBe('LIMIT_EXCEEDED');
-  });
-});
-
-describe('half precision', () => {
-  it('agrees with itself over all 65,536 bit patterns', () => {
-    const bits = Uint16Array.from({ length: 65_536 }, (_, i) => i);
-    const back = floatToHalf(halfToFloat(bits));
-    for (let i = 0; i < bits.length; i++) {
-      const isNaN16 = (i & 0x7c00) === 0x7c00 && (i & 0x3ff) !== 0;
-      if (!isNaN16) expect(back[i]).toBe(i);
-    }
   });
 });
