@@ -130,7 +130,7 @@ export function product(dims: readonly Dim[]): Dim {
 /** The quotient where `b` divides `a` for every value of the symbols, else `undefined`. */
 export function divideExactly(a: Dim, b: Dim): Dim | undefined {
   if (b === 0) return undefined;
-  if (typeof a === 'number' && typeof b === 'number') return a % b === 0 ? a / b : undefined;
+  if (typeof a === 'number' && typeof b === 'number') return a % b === 0 ? safe(a / b) : undefined;
   // Long division by leading terms; the term order is graded lexicographic, so each step lowers the leading term.
   const [lead] = termsOf(b);
   let rest = a;
@@ -154,7 +154,7 @@ export function floorDivide(a: Dim, b: Dim): Dim {
   if (exact !== undefined) return exact;
   if (typeof b !== 'number') return floorAtom(a, b);
   if (b < 0) return floorDivide(negate(a), -b);
-  if (typeof a === 'number') return Math.floor(a / b);
+  if (typeof a === 'number') return safe(Math.floor(a / b));
   // floor((b*q + r) / b) = q + floor(r / b), with every coefficient of r in [0, b).
   let whole: Dim = 0;
   let rest: Dim = 0;

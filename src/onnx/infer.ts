@@ -1,13 +1,14 @@
 import { IsthmusError, messageOf } from '../errors.ts';
 import { DEFAULT_LIMITS } from '../limits.ts';
 import type { DType } from '../tensor.ts';
-import { type Dim, isKnown, printShape, symbol } from './dim.ts';
-import { describeNode, type Graph, mainGraph, normalDomain } from './graph.ts';
+import { type Dim, isKnown, printShape, symbol, symbolsOf } from './dim.ts';
+import { describeNode, type Graph, mainGraph, normalDomain, trueInputs } from './graph.ts';
 import { type Call, cannot, contradiction, NotInferable, numericShape, type Value } from './infer/call.ts';
-import { type Bindings, bindingsOf, declaredValue, initializerValue } from './infer/declared.ts';
+import { type Bindings, bindingsOf, declaredValue, initializerValue, type Reading } from './infer/declared.ts';
 import { ruleOf } from './infer/rules.ts';
 import type { Step } from './infer/trace.ts';
 import type { AttributeProto, FunctionProto, GraphProto, NodeProto, OperatorSetIdProto, TypeProto } from './onnx_pb.ts';
+import { walkNodes } from './walk.ts';
 
 export interface InferredTensor {
   readonly dtype: DType;
@@ -39,8 +40,17 @@ export interface InferOptions {
   readonly dims?: Readonly<Record<string, number>>;
 }
 
-/** Rounds through nodes, bodies of loops and functions repeated, before inference gives up on the rest. */
-const MAX_VISITS = 4 * DEFAULT_LIMITS.onnxNodes;
+/**
+ * Visits of nodes, those in bodies of loops and functions repeated, before inference gives up on the rest: functions that
+ * call one another twice each, forty deep, would never end.
+ */
+function maxVisits(graph: Graph): number {
+  let nodes = mainGraph(graph).node.length;
+  for (const _ of walkNodes(mainGraph(graph))) nodes++;
+  for (const each of graph.functions) nodes += each.node.length;
+  return Math.min(64 * nodes + 10_000, nodes + 1_000_000);
+}
+
 /** Elements of followed tensors, expressions counted by their size, before values are no longer followed. */
 const MAX_FOLLOWED = 2 ** 24;
 /** Subgraphs and functions within one another. */
@@ -54,7 +64,7 @@ const MAX_DEPTH = 64;
  * `INVALID_ARGUMENT` for shapes given that the model's inputs cannot have.
  */
 export function inferShapes(graph: Graph, options: InferOptions = {}): Inferred {
-  return new Inference(graph, bindingsOf(mainGraph(graph).input, options.inputs ?? {}, options.dims ?? {})).run(
+  return new Inference(graph, bindingsOf(trueInputs(mainGraph(graph)), options.inputs ?? {}, options.dims ?? {})).run(
     options.inputs ?? {},
   );
 }
@@ -73,7 +83,10 @@ interface Scope {
 
 class Inference {
   readonly #graph: Graph;
-  readonly #bindings: Bindings;
+  readonly #inputs: Reading;
+  /** For what is not an input: only symbols of inputs have a meaning there. */
+  readonly #inner: Reading;
+  readonly #maxVisits: number;
   readonly #functions: ReadonlyMap<string, FunctionProto>;
   readonly #subgraphs = new Map<GraphProto, ReadonlyMap<string, InferredTensor>>();
   readonly #unknown = new Map<NodeProto, NotInferred>();
@@ -83,7 +96,10 @@ class Inference {
 
   constructor(graph: Graph, bindings: Bindings) {
     this.#graph = graph;
-    this.#bindings = bindings;
+    this.#maxVisits = maxVisits(graph);
+    this.#inputs = { bindings, fresh: () => this.#fresh() };
+    const shapes = mainGraph(graph).input.map((each) => declaredValue(each.type, this.#inputs).shape ?? []);
+    this.#inner = { ...this.#inputs, symbols: new Set(shapes.flat().flatMap(symbolsOf)) };
     this.#functions = new Map(
       graph.functions.map((each) => [functionKey(each.domain, each.name, each.overload), each]),
     );
@@ -98,7 +114,7 @@ class Inference {
       declared: declaredTypes(main),
     };
     for (const each of main.input) {
-      const value = declaredValue(each.type, this.#bindings, this.#fresh);
+      const value = declaredValue(each.type, this.#inputs);
       scope.values.set(each.name, Object.hasOwn(given, each.name) ? { ...value, shape: given[each.name] } : value);
     }
     this.#addInitializers(main, scope);
@@ -152,7 +168,7 @@ class Inference {
 
   #apply(step: Step, scope: Scope): { values: readonly Value[]; why?: string } {
     try {
-      if (++this.#visits > MAX_VISITS) cannot(`the graph takes more than ${MAX_VISITS} visits of nodes`);
+      if (++this.#visits > this.#maxVisits) cannot(`the graph takes more than ${this.#maxVisits} visits of nodes`);
       return { values: this.#outputs(step, scope) };
     } catch (thrown) {
       if (thrown instanceof IsthmusError && thrown.code === 'ONNX_SHAPE') throw thrown;
@@ -187,7 +203,7 @@ class Inference {
     if (depth > MAX_DEPTH) return cannot('subgraphs and functions nest too deep');
     const scope: Scope = { ...parent, values: new Map(), parent, depth, declared: declaredTypes(graph) };
     graph.input.forEach((each, i) => {
-      scope.values.set(each.name, filled(inputs[i] ?? {}, declaredValue(each.type, this.#bindings, this.#fresh)));
+      scope.values.set(each.name, filled(inputs[i] ?? {}, declaredValue(each.type, this.#inner)));
     });
     this.#addInitializers(graph, scope);
     step.bodies.set(graph, this.#nodes(graph.node, scope));
@@ -231,7 +247,7 @@ class Inference {
     const given = this.#checked(node, value);
     const type = scope.declared.get(name);
     if (type === undefined) return given;
-    const declared = declaredValue(type, this.#bindings, this.#fresh);
+    const declared = declaredValue(type, this.#inner);
     if (given.shape === undefined || declared.shape === undefined) return filled(given, declared);
     return {
       ...given,
@@ -328,7 +344,12 @@ function withAttributes(node: NodeProto, given: ReadonlyMap<string, AttributePro
   const attribute = node.attribute.flatMap((each) => {
     if (each.refAttrName === '') return [each];
     const value = given.get(each.refAttrName);
-    return value === undefined ? [] : [{ ...value, name: each.name }];
+    return value === undefined ? [] : [altered(value, { name: each.name })];
   });
-  return { ...node, attribute };
+  return altered(node, { attribute });
+}
+
+/** A message with some fields changed. Defaults live in the prototype, and subgraphs must stay the same objects. */
+function altered<T extends object>(message: T, fields: Partial<T>): T {
+  return Object.assign(Object.create(Object.getPrototypeOf(message)), message, fields);
 }

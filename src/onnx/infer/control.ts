@@ -1,5 +1,5 @@
 import { graphAttribute, intAttribute, intsAttribute } from '../attributes.ts';
-import { type Dim, sameDim } from '../dim.ts';
+import { type Dim, sameDim, symbolsOf } from '../dim.ts';
 import { axisIn, type Call, cannot, input, type Rule, unify, type Value } from './call.ts';
 import { inCommon } from './sequence.ts';
 
@@ -16,23 +16,46 @@ const branch: Rule = (call) => {
   return a.map((value, i) => (b[i] === undefined ? {} : inCommon(call, value, b[i])));
 };
 
-/** Runs a body until its carried values keep their types. */
+/** Runs a body until its carried values keep their types. Dimensions that move from round to round are unknown. */
 function settle(
   call: Call,
   carried: readonly Value[],
   run: (values: readonly Value[]) => Value[],
 ): { carried: Value[]; outputs: Value[] } {
+  const moving = new Set<string>();
   let state = carried.map(({ dtype, shape, element }): Value => ({ dtype, shape, element }));
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const outputs = run(state);
-    const next = state.map((value, i) => inCommon(call, value, outputs[i] ?? {}));
-    if (next.every((value, i) => sameType(value, state[i]))) return { carried: state, outputs };
-    // What moved once may move again: in the last rounds nothing but the type is kept.
-    state = next.map((value, i) =>
-      round < MAX_ROUNDS - 2 || sameType(value, state[i]) ? value : { dtype: value.dtype },
-    );
+    const next = state.map((value, i) => held(call, value, outputs[i] ?? {}, moving));
+    if (next.every((value, i) => sameType(value, state[i]))) {
+      const after = (value: Value) => forgotten(call, value, moving);
+      return { carried: state.map(after), outputs: outputs.map(after) };
+    }
+    state = next;
   }
-  return { carried: state.map(({ dtype }) => ({ dtype })), outputs: run(state.map(({ dtype }) => ({ dtype }))) };
+  state = state.map(({ dtype }) => ({ dtype }));
+  return { carried: state, outputs: run(state).map((value) => forgotten(call, value, moving)) };
+}
+
+/** The state before a round made to hold for the state after it, too. */
+function held(call: Call, before: Value, after: Value, moving: Set<string>): Value {
+  const { dtype, shape, element } = inCommon(call, before, after);
+  return {
+    dtype,
+    element,
+    shape: shape?.map((dim, axis) => {
+      const old = before.shape?.[axis] as Dim;
+      const moves = symbolsOf(old).some((name) => moving.has(name));
+      if (!moves && !sameDim(dim, old)) for (const name of symbolsOf(dim)) moving.add(name);
+      return moves ? old : dim;
+    }),
+  };
+}
+
+/** After the loop a moving dimension has one length, which nobody knows. */
+function forgotten(call: Call, value: Value, moving: ReadonlySet<string>): Value {
+  const shape = value.shape?.map((dim) => (symbolsOf(dim).some((name) => moving.has(name)) ? call.fresh() : dim));
+  return { ...value, shape };
 }
 
 function sameType(a: Value, b: Value): boolean {

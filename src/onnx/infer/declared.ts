@@ -1,7 +1,7 @@
 import { IsthmusError, messageOf } from '../../errors.ts';
 import { DEFAULT_LIMITS } from '../../limits.ts';
 import type { DType } from '../../tensor.ts';
-import { type Dim, substitute } from '../dim.ts';
+import { type Dim, substitute, symbolsOf } from '../dim.ts';
 import { dimOfParam } from '../dim-text.ts';
 import { dtypeOf } from '../dtypes.ts';
 import { tensorTypeOf } from '../graph.ts';
@@ -16,24 +16,34 @@ const MAX_DEPTH = 8;
 /** Lengths given for symbols. */
 export type Bindings = Record<string, number>;
 
-function dimOf(length: number | string, bindings: Bindings, fresh: () => Dim): Dim {
+/** What declarations are read with. */
+export interface Reading {
+  readonly bindings: Bindings;
+  readonly fresh: () => Dim;
+  /** The symbols that mean something, where others (exporters name every open dimension of an output) are unknown. */
+  readonly symbols?: ReadonlySet<string>;
+}
+
+function dimOf(length: number | string, { bindings, fresh, symbols }: Reading): Dim {
   if (typeof length === 'number') return Number.isSafeInteger(length) ? length : fresh();
-  const dim = Object.hasOwn(bindings, length) ? bindings[length] : dimOfParam(length);
-  return dim === undefined ? fresh() : substitute(dim, bindings);
+  const stated = Object.hasOwn(bindings, length) ? bindings[length] : dimOfParam(length);
+  if (stated === undefined) return fresh();
+  const dim = substitute(stated, bindings);
+  return symbols && symbolsOf(dim).some((name) => !symbols.has(name)) ? fresh() : dim;
 }
 
 /** What a type declaration says; element types that isthmus has no array for say nothing. */
-export function declaredValue(type: TypeProto | undefined, bindings: Bindings, fresh: () => Dim, depth = 0): Value {
+export function declaredValue(type: TypeProto | undefined, reading: Reading, depth = 0): Value {
   const inner = type?.value;
   if (inner?.case === 'sequenceType' || inner?.case === 'optionalType') {
-    return depth < MAX_DEPTH ? { element: declaredValue(inner.value.elemType, bindings, fresh, depth + 1) } : {};
+    return depth < MAX_DEPTH ? { element: declaredValue(inner.value.elemType, reading, depth + 1) } : {};
   }
   try {
     const declared = tensorTypeOf(type);
     const ranked = declared?.shape !== undefined && declared.shape.length <= DEFAULT_LIMITS.tensorRank;
     return {
       dtype: declared?.dtype,
-      shape: ranked ? declared.shape?.map((dim) => dimOf(dim, bindings, fresh)) : undefined,
+      shape: ranked ? declared.shape?.map((dim) => dimOf(dim, reading)) : undefined,
     };
   } catch {
     return {};
