@@ -51,19 +51,19 @@ export function addBench(program: Command): void {
         'the way. Stopped by Ctrl-C, the same command goes on where it was.',
     )
     .argument('<dir>', 'folder with a suite.json')
-    .option('--task NAMES', 'all, or some of classification,captioning,vqa', 'all')
-    .option('--split NAME', 'split to measure', 'val')
+    .option('--task <names>', 'all, or some of classification,captioning,vqa', 'all')
+    .option('--split <name>', 'split to measure', 'val')
     .option(
-      '--cut CUT',
+      '--cut <cut>',
       'a cut named in suite.json, or TENSOR[,TENSOR]; repeat for several (default: all of suite.json)',
       collect,
     )
-    .option('--ways WAYS', `some of ${WAYS.join(',')} (default: all)`)
-    .option('--limit N', 'images of each task, drawn by seed (default: all)', wholeNumber)
-    .option('--seed N', 'draws images, training images and the bootstrap', wholeNumber, 1)
-    .option('--codec FILE', 'measure a codec file too, at its own cut; repeat for several', collect)
-    .option('--out DIR', 'write points.json and points.csv there')
-    .option('--cache DIR', "where features, answers and finished points are kept (default: the user's cache folder)")
+    .option('--ways <ways>', `some of ${WAYS.join(',')} (default: all)`)
+    .option('--limit <n>', 'images of each task, drawn by seed (default: all)', wholeNumber)
+    .option('--seed <n>', 'draws images, training images and the bootstrap', wholeNumber, 1)
+    .option('--codec <file>', 'measure a codec file too, at its own cut; repeat for several', collect)
+    .option('--out <dir>', 'write points.json and points.csv there')
+    .option('--cache <dir>', "where features, answers and finished points are kept (default: the user's cache folder)")
     .option('--fresh', 'measure points again that an earlier run finished')
     .option('--json', 'print what points.json holds instead of tables')
     .option('--quiet', 'no progress')

@@ -120,6 +120,9 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   const suite = await openSuite(options.dir);
   const { split = 'val', limit, seed = 1, ways = WAYS, codecs = [] } = options;
   const tasks = options.tasks ?? taskNames(suite);
+  if (ways.length === 0 && codecs.length === 0) {
+    throw new IsthmusError('INVALID_ARGUMENT', `no way of sending is named; choose from ${WAYS.join(', ')}`);
+  }
   checkCount('limit', limit);
   checkCount('seed', seed);
   const log = newLog(options);
