@@ -5,8 +5,8 @@ import { chainGraphs } from '../split/index.ts';
 
 /** Options of the commands that take a model, or several that are chained. */
 export interface ChainOptions {
-  readonly join: Readonly<Record<string, string>>;
-  readonly dim: Readonly<Record<string, number>>;
+  readonly join?: Readonly<Record<string, string>>;
+  readonly dim?: Readonly<Record<string, number>>;
   readonly externalData?: boolean;
 }
 
@@ -15,12 +15,12 @@ export function addChain(command: Command): Command {
   return command
     .argument('<model...>', 'an ONNX file; several are chained, each one feeding the next by the names of tensors')
     .option(
-      '--join OUTPUT=INPUT',
+      '--join <OUTPUT=INPUT>',
       'chain this output to this input where their names differ; repeatable',
       collectJoin,
       {},
     )
-    .option('--dim NAME=LENGTH', 'length of a symbolic dimension; repeatable', collectDim, {})
+    .option('--dim <NAME=LENGTH>', 'length of a symbolic dimension; repeatable', collectDim)
     .option('--external-data', 'read tensors that a model keeps in other files of its folder');
 }
 
@@ -30,17 +30,17 @@ export async function openChain(paths: readonly string[], options: ChainOptions)
   for (const path of paths) graphs.push(await openGraph(path, { externalData: options.externalData }));
   return graphs.reduce((first, second) => {
     const outputs = new Set(first.graph?.output.map(({ name }) => name));
-    const rename = Object.entries(options.join).filter(([output]) => outputs.has(output));
+    const rename = Object.entries(options.join ?? {}).filter(([output]) => outputs.has(output));
     return chainGraphs(first, second, { rename: Object.fromEntries(rename) });
   });
 }
 
-function collectJoin(text: string, joins: Readonly<Record<string, string>>): Record<string, string> {
+function collectJoin(text: string, joins: Readonly<Record<string, string>> = {}): Record<string, string> {
   const { name, value } = pair(text, 'OUTPUT=INPUT');
   return { ...joins, [name]: value };
 }
 
-function collectDim(text: string, dims: Readonly<Record<string, number>>): Record<string, number> {
+function collectDim(text: string, dims: Readonly<Record<string, number>> = {}): Record<string, number> {
   const { name, value } = pair(text, 'NAME=LENGTH');
   const length = Number(value);
   if (!Number.isSafeInteger(length) || length < 1)

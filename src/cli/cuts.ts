@@ -20,7 +20,7 @@ export function addCuts(program: Command): void {
     );
   addChain(command)
     .option('--all', 'every cut, and not only the interesting ones')
-    .option('--max-tensors N', 'tensors of a cut at most, 1 to 4', wholeNumber, 1)
+    .option('--max-tensors <N>', 'tensors of a cut at most, 1 to 4', wholeNumber, 1)
     .option('--json', 'print as JSON')
     .addHelpText('after', '\nExample:\n  isthmus cuts trunk.onnx captioning.onnx --dim length=20')
     .action(listCuts);

@@ -25,8 +25,8 @@ export function addSplit(program: Command): void {
         'tail.onnx. A difference above 1e-5 of the largest magnitude (more for 16-bit floats) is an error, and then nothing is written.',
     );
   addChain(command)
-    .requiredOption('--at TENSOR', 'a tensor of the cut, or several joined by commas; repeatable', collect, [])
-    .requiredOption('--out DIR', 'folder for head.onnx and tail.onnx')
+    .requiredOption('--at <TENSOR>', 'a tensor of the cut, or several joined by commas; repeatable', collect)
+    .requiredOption('--out <DIR>', 'folder for head.onnx and tail.onnx')
     .option('--no-verify', 'do not run the halves: for models that ONNX Runtime cannot load')
     .option('--json', 'print as JSON')
     .addHelpText(
@@ -48,7 +48,7 @@ async function split(paths: string[], options: Options): Promise<void> {
   process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : textOf(files, halves, verification));
 }
 
-function collect(text: string, before: readonly string[]): string[] {
+function collect(text: string, before: readonly string[] = []): string[] {
   return [...before, text];
 }
 
