@@ -1,0 +1,60 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { type Codec, readCodec } from '../../src/codec/index.ts';
+import { toFloat32 } from '../../src/tensor.ts';
+import { feature, fitted, pair, tokens } from './features.ts';
+import { decodePacket, openCodec, Refused } from './second-decoder.ts';
+
+const golden = (file: string): Uint8Array =>
+  new Uint8Array(readFileSync(new URL(`../../fixtures/golden/${file}`, import.meta.url)));
+const manifest = JSON.parse(new TextDecoder().decode(golden('manifest.json')));
+
+const hashOf = (integers: bigint[][]): string => {
+  const all = integers.flat();
+  const view = new DataView(new ArrayBuffer(4 * all.length));
+  for (const [i, n] of all.entries()) view.setInt32(4 * i, Number(n), true);
+  return createHash('sha256').update(new Uint8Array(view.buffer)).digest('hex');
+};
+
+describe('a decoder written from the specifications alone', () => {
+  it.each(manifest.codecs as { file: string; id: string }[])('opens $file', ({ file, id }) => {
+    expect(openCodec(golden(file)).identity).toBe(Number.parseInt(id, 16));
+  });
+
+  type Entry = { file: string; codec: string; integers: string | null };
+  it.each(manifest.packets as Entry[])('decodes $file to the same numbers', (entry) => {
+    const packet = golden(entry.file);
+    const second = decodePacket(openCodec(golden(entry.codec)), packet);
+    if (entry.integers !== null) expect(hashOf(second.integers)).toBe(entry.integers);
+    const first = readCodec(golden(entry.codec)).decode(packet);
+    expect(second.values).toEqual(first.map((tensor) => [...toFloat32(tensor)]));
+  });
+});
+
+describe('on codecs that were fitted', () => {
+  const codecs: Codec[] = [];
+  beforeAll(async () => {
+    for (const source of [tokens, pair]) codecs.push(...(await fitted(source, [0.1, 2])));
+  });
+
+  it('decodes to the same numbers', () => {
+    for (const codec of codecs) {
+      const second = openCodec(codec.toBytes('# A card'));
+      for (let seed = 500; seed < 505; seed++) {
+        const packet = codec.encode(codec.features.map(({ shape }, i) => feature(shape, seed + i)));
+        const first = codec.decode(packet);
+        expect(decodePacket(second, packet).values).toEqual(first.map((tensor) => [...toFloat32(tensor)]));
+      }
+    }
+  });
+
+  it('refuses a packet with a byte changed, which shows that it looks', () => {
+    const packet = codecs[0].encode(codecs[0].features.map(({ shape }) => feature(shape, 1)));
+    for (let at = 0; at < packet.length; at += 7) {
+      const damaged = packet.slice();
+      damaged[at] ^= 0x40;
+      expect(() => decodePacket(openCodec(codecs[0].toBytes()), damaged)).toThrow(Refused);
+    }
+  });
+});
