@@ -72,8 +72,9 @@ export async function beamSearch(
     const logits = await tail.logits(rows, tokenTensor(layout, perImage, length, start, tokens));
     const values = checkLogits(logits, 3, layout.length * perImage, width, 'tokens');
     layout.forEach((search, i) => {
-      // Of a row [length, width] only the last position says what comes next.
-      const lastOf = (hypothesis: number) => ((i * perImage + hypothesis + 1) * length - 1) * width;
+      // Of the positions of a row only the last says what comes next; some tails give no other.
+      const positions = logits.shape[1];
+      const lastOf = (hypothesis: number) => ((i * perImage + hypothesis + 1) * positions - 1) * width;
       if (search.live.length > 0) step(search, values, lastOf, options);
     });
   }

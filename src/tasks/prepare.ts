@@ -60,7 +60,12 @@ export async function decodePixels(
   within(limits, 'imagePixels', image.width * image.height, 'pixels of an image');
   const sharp = await openSharp();
   const raw = { width: image.width, height: image.height, channels: 3 } as const;
-  return toPixels(coverAndCrop(sharp(image.data, { raw, limitInputPixels: false }), target));
+  try {
+    return await toPixels(coverAndCrop(sharp(image.data, { raw, limitInputPixels: false }), target));
+  } catch (cause) {
+    const sides = `${image.width} x ${image.height} pixels cannot be resized to ${width} x ${height}`;
+    throw new IsthmusError('INVALID_ARGUMENT', `${sides}: ${messageOf(cause)}`, { cause });
+  }
 }
 
 async function decodeFile(

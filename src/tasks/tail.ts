@@ -2,12 +2,14 @@ import { IsthmusError } from '../errors.ts';
 import { type Graph, mainGraph, tensorTypeOf, trueInputs, writeGraph } from '../onnx/index.ts';
 import type { OpenOptions, OpenSession } from '../runtime/index.ts';
 import { hoistGraph } from '../split/index.ts';
+import { lastPosition } from './last-position.ts';
 import type { Tail } from './task.ts';
 
 /**
  * A task's tail from its graph. `features` names the tensors at the cut, in the order in which they will be given; one
  * further input, of int64, takes tokens. The logits are the only output, or the one named `logits`.
- * Where there are tokens, what depends on the feature alone is taken out of the graph and run once by `begin`.
+ * Where there are tokens, what depends on the feature alone is taken out of the graph and run once by `begin`, and of
+ * logits `[rows, length, width]` only the last position's are computed.
  *
  * Throws `INVALID_ARGUMENT` where inputs or outputs are not those, and what `open` throws.
  */
@@ -22,7 +24,8 @@ export async function openTail(
   const { once, each, frontier } =
     tokens === undefined ? { once: null, each: graph, frontier: features } : hoistGraph(graph, features);
   const first = once && (await open(writeGraph(once), options));
-  const second = await open(writeGraph(each), options).catch(async (thrown) => {
+  const step = tokens === undefined ? each : lastPosition(each, logits, tokens);
+  const second = await open(writeGraph(step), options).catch(async (thrown) => {
     await first?.release();
     throw thrown;
   });

@@ -7,7 +7,10 @@ import type { Tensor } from '../tensor.ts';
 export interface Tail {
   /** Tensors at the cut, batch first, to what every later step needs; its tensors are batch first too. */
   begin(feature: readonly Tensor[]): Promise<readonly Tensor[]>;
-  /** Logits of the task's model. `state` has as many rows as `tokens`; a task without tokens gives none. */
+  /**
+   * Logits of the task's model. `state` has as many rows as `tokens`; a task without tokens gives none. Of a model that
+   * gives logits for every position of the tokens, `[rows, length, width]`, the last position's are enough.
+   */
   logits(state: readonly Tensor[], tokens?: Tensor): Promise<Tensor>;
   release(): Promise<void>;
 }

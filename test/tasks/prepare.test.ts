@@ -218,6 +218,11 @@ describe('bad images', () => {
     }
   });
 
+  it('whose sides cannot be brought to the target are refused', async () => {
+    const line = { width: 20_000_000, height: 1, data: new Uint8Array(60_000_000) };
+    expect(await codeOf(decodePixels(line, { width: 224, height: 224 }))).toBe('INVALID_ARGUMENT');
+  });
+
   it('damaged anywhere decode or give a typed error, never another', async () => {
     const files = [
       await sharp(ramp.data, { raw: { ...SIZE, channels: 3 } })
