@@ -1,0 +1,112 @@
+import { execFileSync, execSync } from 'node:child_process';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeTinySuite, TINY_CUT } from '../tasks/tiny-suite.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
+
+/** The fenced blocks of a language in a page. */
+function blocks(page: string, language: string): string[] {
+  return [...page.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(([, code]) => code);
+}
+
+/** What the pages say of the photos, said of the tiny suite, which is laid out alike. */
+function ofTiny(code: string): string {
+  return code
+    .replaceAll('../shared/photos', 'tiny')
+    .replaceAll('/blocks/blocks.5/Add_1_output_0', TINY_CUT)
+    .replaceAll('after block 6', 'after block 1');
+}
+
+let dir: string;
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'isthmus-docs-'));
+  await makeTinySuite(join(dir, 'tiny'), 5);
+  const photos = join(dir, 'tiny/images/val');
+  cpSync(join(photos, readdirSync(photos)[0]), join(dir, 'photo.jpg'));
+  mkdirSync(join(dir, 'node_modules/.bin'), { recursive: true });
+  symlinkSync(ROOT, join(dir, 'node_modules/isthmus'), 'dir');
+  writeFileSync(
+    join(dir, 'node_modules/.bin/isthmus'),
+    `#!/bin/sh\nexec node ${join(ROOT, 'dist/cli/main.js')} "$@"\n`,
+    { mode: 0o755 },
+  );
+  writeFileSync(join(dir, 'package.json'), '{ "type": "module" }');
+});
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const run = (command: string) =>
+  execSync(command, {
+    cwd: dir,
+    encoding: 'utf8',
+    env: {
+      ...process.env,
+      PATH: `${join(dir, 'node_modules/.bin')}:${process.env.PATH}`,
+      XDG_CACHE_HOME: join(dir, 'cache'),
+    },
+  });
+
+describe('README', () => {
+  it('has its two commands first, and CI runs the one for tests', () => {
+    const [first] = blocks(README, 'sh');
+    expect(
+      first
+        .trim()
+        .split('\n')
+        .map((line) => line.replace(/\s+#.*/, '')),
+    ).toEqual(['npm ci && npm run bench -- --limit 200 --cut "after block 6"', 'npm ci && npm test']);
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
+    expect(scripts.bench).toContain('../shared/photos');
+    const ci = readFileSync(join(ROOT, '.ci/run'), 'utf8');
+    expect(ci).toContain('npm ci');
+    expect(ci).toContain('npm test');
+  });
+
+  it('shows commands that run, one after the other', () => {
+    const [, commands] = blocks(README, 'sh');
+    const outputs = ofTiny(commands).trim().split('\n').map(run);
+    expect(outputs.length).toBeGreaterThanOrEqual(7);
+    for (const output of outputs) expect(output.length).toBeGreaterThan(10);
+    for (const made of ['block6.codec', 'parts/head.onnx', 'parts/tail.onnx', 'photo.packet', 'feature.npy']) {
+      expect(existsSync(join(dir, made)), made).toBe(true);
+    }
+  });
+
+  it('shows a program that runs', () => {
+    const [code] = blocks(README, 'ts');
+    writeFileSync(join(dir, 'use.mjs'), ofTiny(code));
+    const [bytes, ...label] = execFileSync('node', ['use.mjs'], { cwd: dir, encoding: 'utf8' }).trim().split(' ');
+    expect(Number(bytes)).toBeGreaterThan(9);
+    expect(label.join(' ')).toMatch(/^class \d+$/);
+  });
+
+  it('links to pages that exist', () => {
+    for (const [, target] of README.matchAll(/\]\(([^)#:]+)\)/g))
+      expect(existsSync(join(ROOT, target)), target).toBe(true);
+  });
+});
+
+describe('docs/suite.md', () => {
+  it('shows a suite.json that is accepted', async () => {
+    const page = readFileSync(join(ROOT, 'docs/suite.md'), 'utf8');
+    const [json] = blocks(page, 'json');
+    mkdirSync(join(dir, 'mine'));
+    writeFileSync(join(dir, 'mine/suite.json'), json);
+    const { openSuite, taskNames } = await import('../../src/tasks/index.ts');
+    expect(taskNames(await openSuite(join(dir, 'mine')))).toEqual(['classification']);
+  });
+});
