@@ -25,8 +25,8 @@ const RUNS: readonly { path: string; shapes: Shapes[]; dims?: Record<string, num
   },
   {
     path: 'graphs/winml_candy.onnx',
-    shapes: [{ inputImage: [2, 3, 144, 176] }],
-    dims: [{ None: 2, height: 144, width: 176 }],
+    shapes: [{ inputImage: [2, 3, 144, 144] }],
+    dims: [{ None: 2 }],
   },
   { path: 'graphs/winml_mnist.onnx', shapes: [{ Input3: [1, 1, 28, 28] }] },
   { path: 'graphs/winml_squeezenet_fp16.onnx', shapes: [{ data_0: [1, 3, 224, 224] }] },
