@@ -1,6 +1,7 @@
 import type { Metadata, Sharp, SharpOptions } from 'sharp';
 import { IsthmusError, messageOf } from '../errors.ts';
 import { type Limits, limitsOf, within } from '../limits.ts';
+import { importPeer } from '../runtime/peer.ts';
 import type { Tensor } from '../tensor.ts';
 import { readWholeFile } from './files.ts';
 import { checkPixels, type InputSpec, type Pixels, pixelsToTensor } from './pixels.ts';
@@ -123,9 +124,5 @@ async function toPixels(picture: Sharp): Promise<Pixels> {
 }
 
 async function openSharp(): Promise<OpenSharp> {
-  try {
-    return (await import('sharp')).default;
-  } catch (cause) {
-    throw new IsthmusError('PEER_MISSING', 'decoding images needs the package sharp: npm install sharp', { cause });
-  }
+  return (await importPeer('sharp', () => import('sharp'), 'run `npm i sharp` to decode images')).default;
 }
