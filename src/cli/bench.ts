@@ -17,7 +17,7 @@ import {
   type Way,
 } from '../evaluate/index.ts';
 import { writeBeside } from '../files.ts';
-import { openSession } from '../runtime/index.ts';
+import { type OpenSession, openInWorker, openSession } from '../runtime/index.ts';
 import { openSuite, type TaskName, taskNames } from '../tasks/index.ts';
 import { openCodec } from './codec-file.ts';
 import { interruptible, progressBar } from './progress.ts';
@@ -84,7 +84,7 @@ async function run(dir: string, options: Options): Promise<void> {
   const show = reporter(options.quiet);
   const result = await bench({
     dir,
-    open: openSession,
+    open,
     tasks: await tasksOf(dir, options.task),
     split: options.split,
     cuts: options.cut,
@@ -116,6 +116,12 @@ async function run(dir: string, options: Options): Promise<void> {
     throw new IsthmusError('ABORTED', 'stopped; finished points are kept, the same command goes on from there');
   }
 }
+
+/**
+ * ONNX Runtime in a thread of its own, so that pictures and packets are coded while it runs. Where that does not open,
+ * whatever the reason, the runtime at hand gives the model or the error.
+ */
+const open: OpenSession = (model, options) => openInWorker(model, options).catch(() => openSession(model, options));
 
 /** What the numbers depend on beside the options: a speed means nothing without. */
 function circumstances(start: number) {

@@ -60,7 +60,7 @@ export async function openBed(
     encodeMs: 0,
     decodeMs: 0,
   });
-  const measured = await measure({ task, tail: whole }, run, carry, false, { ...options, onImages });
+  const measured = await measure({ task, tail: whole }, run, carry, { ...options, onImages });
   for (const [i, input] of run.entries()) {
     if (answers.has(input)) continue;
     answers.set(input, measured.answers[i]);

@@ -24,7 +24,7 @@ import { type BadInput, checkBadShare, type Input, PixelStore, readInputs } from
 import { type SummaryRow, summarize } from './interpolate.ts';
 import { climb, type Ladder } from './ladder.ts';
 import type { AnyTask } from './measure.ts';
-import { pictureVersions } from './pictures.ts';
+import { PICTURE_FORMATS, pictureVersions } from './pictures.ts';
 import { PICTURE_WAYS, type Point, WAYS, type Way } from './point.ts';
 import { RESAMPLES, sample } from './statistics.ts';
 import { type CutBed, codecRung, deviceRung, isUncut, pictureLadders, referenceRung } from './ways.ts';
@@ -106,7 +106,7 @@ const TRAINING_IMAGES = 300;
 
 /** Steps of int8-deflate, coarse to fine, and those that are always measured. */
 const LEVELS = [7, 15, 31, 63, 127];
-const LEVELS_FIRST = [1, 4] as const;
+const LEVELS_FIRST = [1, 3] as const;
 
 /**
  * Measures what every way of sending costs in bytes and does to the score, on a suite's own images, against the uncut
@@ -154,6 +154,9 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     const training = ways.includes('klt') && cuts.length > 0 ? await trainingInputs(run, plans, split, log) : [];
     const versions = ways.some((way) => PICTURE_WAYS.includes(way)) ? await pictureVersions() : {};
     log.encoders = versions;
+    for (const [i, { inputs }] of plans.entries()) {
+      run.meter.plan(inputs.length * plannedPoints(ways, opened[i], codecs.length));
+    }
     for (const [i, plan] of plans.entries()) {
       await runTask(run, plan, opened[i], { ways, codecs, training, versions, heads }, log);
     }
@@ -346,7 +349,6 @@ async function runTask(run: Conditions, plan: TaskPlan, cuts: readonly Cut[], wa
   const whole = await openTail(graph, [run.suite.input.name], run.open);
   try {
     run.meter.begin(`${name}: reference`);
-    run.meter.plan(inputs.length);
     const bed = await openBed(name, task, inputs, whole, (input) => prepared(run, input), {
       ...measuring(run),
       cache: run.cache,
@@ -372,7 +374,6 @@ async function runCut(run: Conditions, bed: Bed, cut: Cut, wanted: Wanted, log: 
   const tail = await openTail(cut.tail, cut.tensors, run.open);
   try {
     run.meter.begin(`${bed.name}: features at ${cut.name}`);
-    run.meter.plan(bed.inputs.length);
     await features.fill(bed.inputs, measuring(run));
     await climbAll(run, bed, await codecLadders(run, bed, { cut, features, tail }, wanted), log);
   } finally {
@@ -419,11 +420,22 @@ function featureTensors(cut: Cut, feature: readonly Tensor[]): FeatureTensor[] {
   });
 }
 
-async function climbAll(run: Conditions, bed: Bed, ladders: readonly Ladder[], log: Log): Promise<void> {
-  for (const { first } of ladders) run.meter.plan((first[1] - first[0]) * bed.inputs.length);
+async function climbAll({ meter }: Conditions, bed: Bed, ladders: readonly Ladder[], log: Log): Promise<void> {
   for (const ladder of ladders) {
-    for await (const point of climb(ladder)) log.point(point);
+    for await (const point of climb(ladder, () => meter.plan(bed.inputs.length))) log.point(point);
   }
+}
+
+/** Points of a task that are measured for certain, the answers of the reference and the features of each cut with them. */
+function plannedPoints(ways: readonly Way[], cuts: readonly Cut[], files: number): number {
+  const rungs = ([from, to]: readonly [number, number]) => to - from;
+  const pictures = PICTURE_FORMATS.filter(({ way }) => ways.includes(way)).map(({ first }) => rungs(first));
+  const codecs = ways.map((way) =>
+    way === 'klt' ? rungs(KLT_FIRST) : way === 'int8-deflate' ? rungs(LEVELS_FIRST) : way.startsWith('raw-') ? 1 : 0,
+  );
+  const controls = ways.filter((way) => way === 'reference' || way === 'device').length;
+  const sum = (counts: readonly number[]) => counts.reduce((a, b) => a + b, 0);
+  return 1 + controls + sum(pictures) + cuts.length * (1 + sum(codecs)) + files;
 }
 
 function single(rung: Ladder['rungs'][number]): Ladder {

@@ -7,7 +7,7 @@ import type { Input } from './inputs.ts';
 const KLT_BITS = [0.1, 0.2, 0.35, 0.6, 0.9, 1.3, 1.8, 2.5, 3.5, 5, 7];
 
 /** Rungs of {@link fitKltLadder} that are always measured. */
-export const KLT_FIRST = [3, 8] as const;
+export const KLT_FIRST = [3, 7] as const;
 
 /**
  * KLT codecs for a ladder of steps, fitted on the training images, from the coarsest step to the finest. Kept in the

@@ -28,10 +28,10 @@ export interface Measured {
   readonly sizes: readonly number[];
   /** Mean, or null where an image has none. */
   readonly idealBytes: number | null;
-  /** Medians over images. */
+  /** Medians over the images that were timed. */
   readonly encodeMs: number;
   readonly decodeMs: number;
-  /** Median over batches of the time of a batch, for one image. */
+  /** Median over the batches that were timed, for one image. */
   readonly tailMs: number;
 }
 
@@ -42,16 +42,18 @@ export interface MeasureOptions {
   readonly onImages?: (count: number) => void;
 }
 
+/** Batches of a way that run alone, so that nothing beside them slows what is timed. */
+const TIMED_BATCHES = 2;
+
 /**
- * Sends every image by `carry` and has the tail answer, a batch at a time; with null for `answering` nothing is answered. `carry` may run side by side
- * for the images of a batch where it works outside this thread (`parallel`); the first batch never does, and times are
- * then taken of it alone.
+ * Sends every image by `carry` and has the tail answer, a batch at a time; with null for `answering` nothing is
+ * answered. Times are taken of the first batches, one image after the other; from then on the next batch is sent while
+ * the tail works on this one. Throws `ABORTED` between batches.
  */
 export async function measure<Image extends Asked>(
   answering: { readonly task: AnyTask; readonly tail: Tail } | null,
   images: readonly Image[],
   carry: (image: Image) => Promise<Carried>,
-  parallel: boolean,
   options: MeasureOptions,
 ): Promise<Measured> {
   const answers: (readonly unknown[])[] = [];
@@ -62,15 +64,15 @@ export async function measure<Image extends Asked>(
   const tailMs: number[] = [];
   const batches = batchesOf(images, options.batch);
   const send = async (at: number) =>
-    parallel && at > 0 ? Promise.all(batches[at].map(carry)) : oneByOne(batches[at], carry);
+    at < TIMED_BATCHES ? oneByOne(batches[at], carry) : Promise.all(batches[at].map(carry));
   let next: Promise<Carried[]> | undefined;
   for (const [at, batch] of batches.entries()) {
     throwIfAborted(options.signal);
     const carried = await (next ?? send(at));
-    // While the runtime works on this batch, the next one is made ready.
-    next = parallel && at > 0 && at + 1 < batches.length ? send(at + 1) : undefined;
+    const timed = at < TIMED_BATCHES;
+    next = at + 1 < batches.length && !timed ? send(at + 1) : undefined;
+    // It is awaited in the next round; should this one fail first, nobody is left to hear of it.
     next?.catch(() => {});
-    const timed = !parallel || at === 0;
     if (answering) {
       const feature = carried[0].received.map((_, k) => stackRows(carried.map(({ received }) => received[k])));
       const asks = batch.map((image) => image.asks);

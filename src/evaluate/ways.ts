@@ -95,8 +95,8 @@ function pictureRung(
       const { task, inputs, answers, wholeMs } = bed;
       // The same pixels get the same answers: they are compared, not run again.
       const sent = lossless
-        ? { ...(await measure(null, inputs, carry, true, measuring(run))), answers, tailMs: wholeMs }
-        : await measure({ task, tail: whole }, inputs, carry, true, measuring(run));
+        ? { ...(await measure(null, inputs, carry, measuring(run))), answers, tailMs: wholeMs }
+        : await measure({ task, tail: whole }, inputs, carry, measuring(run));
       return pointOf(bed, { way, setting, cut: null, headShare: 0, headMs: null, ...sent });
     },
   );
@@ -136,7 +136,7 @@ export function codecRung(run: Conditions, bed: Bed, at: CutBed, codec: Codec, s
   return rung(run, bed, { way, setting, cut: cut.name, identity }, async () => {
     const carry = async (input: Input) => carryFeature(codec, await features.of(input));
     const { task, inputs } = bed;
-    const sent = await measure({ task, tail }, inputs, carry, false, measuring(run));
+    const sent = await measure({ task, tail }, inputs, carry, measuring(run));
     return pointOf(bed, { way, setting, cut: cut.name, headShare: cut.headShare, headMs: features.headMs, ...sent });
   });
 }
