@@ -113,9 +113,7 @@ function checkSeparation(flow: Flow, cut: readonly number[], parts: Separation):
   if (!parts.headNodes.some((node) => flow.writes[node].some((tensor) => flow.kinds[tensor] === 'data'))) {
     throw fail(`${list(cut)} depends only on the sizes of inputs; cut at a tensor that depends on their values`);
   }
-  const given = new Set(parts.headInputs);
-  const shared = parts.tailInputs.filter((tensor) => given.has(tensor));
-  if (parts.bypass.length > 0 || shared.length > 0) throw fail(bypassMessage(flow, cut, parts, shared));
+  if (parts.sharedInputs.length > 0 || parts.sharedNodes.length > 0) throw fail(bypassMessage(flow, cut, parts));
   const computes = new Set(cut);
   if (!parts.tailNodes.some((node) => flow.reads[node].some((tensor) => computes.has(tensor)))) {
     throw fail(`${list(cut)}: nothing is computed after it, which leaves the tail empty; cut earlier`);
@@ -127,26 +125,34 @@ function checkSeparation(flow: Flow, cut: readonly number[], parts: Separation):
 }
 
 /** Names a way past the cut, and the tensors that would close it. */
-function bypassMessage(flow: Flow, cut: readonly number[], parts: Separation, shared: readonly number[]): string {
-  const head = new Set(parts.headNodes);
-  const open = new Set<number>();
+function bypassMessage(flow: Flow, cut: readonly number[], parts: Separation): string {
   const blocked = new Set(cut);
-  const consider = (tensor: number) => {
-    const node = flow.producer[tensor];
-    if (flow.kinds[tensor] !== 'data' || blocked.has(tensor)) return;
-    if (node >= 0 ? head.has(node) : parts.headInputs.includes(tensor)) open.add(tensor);
-  };
-  for (const node of parts.tailNodes) if (!head.has(node)) for (const tensor of flow.reads[node]) consider(tensor);
-  for (const tensor of flow.outputs) consider(tensor);
-  const early = flow.outputs.filter((tensor) => open.has(tensor) && !blocked.has(tensor));
-  const names = (tensors: Iterable<number>) => [...tensors].map((tensor) => `'${flow.names[tensor]}'`);
-  const way = wayPast(flow, [...open][0] ?? shared[0], blocked);
-  const missing = names(open);
-  const completed =
-    missing.length > 0 && missing.length <= 8 ? `; with ${missing.join(', ')} added it would separate` : '';
-  const outputs =
-    early.length > 0 ? `; ${names(early).join(', ')} is an output of the graph that lies before the cut` : '';
-  return `${names(cut).join(', ')} does not separate the inputs from the outputs: ${way} goes past it${outputs}${completed}`;
+  const head = new Set(parts.headNodes);
+  const past = pastCut(flow, parts, blocked);
+  const open = new Set<number>();
+  for (const node of parts.tailNodes) {
+    if (!head.has(node)) for (const tensor of flow.reads[node]) if (past.has(tensor)) open.add(tensor);
+  }
+  for (const tensor of flow.outputs) if (past.has(tensor)) open.add(tensor);
+  const isHeads = (tensor: number) => flow.producer[tensor] < 0 || head.has(flow.producer[tensor]);
+  const missing = [...open].filter(isHeads);
+  const early = missing.filter((tensor) => flow.outputs.includes(tensor));
+  const names = (tensors: readonly number[]) => tensors.map((tensor) => `'${flow.names[tensor]}'`).join(', ');
+  const completed = missing.length <= 8 ? `; with ${names(missing)} added it would separate` : '';
+  const outputs = early.length > 0 ? `; ${names(early)} is an output of the graph that lies before the cut` : '';
+  const way = wayPast(flow, missing[0] ?? parts.sharedInputs[0], blocked);
+  return `${names(cut)} does not separate the inputs from the outputs: ${way} goes past it${outputs}${completed}`;
+}
+
+/** Tensors of the tail that depend, past the cut, on an input or a random node that the head has as well. */
+function pastCut(flow: Flow, parts: Separation, blocked: ReadonlySet<number>): Set<number> {
+  const past = new Set(parts.sharedInputs);
+  const random = new Set(parts.sharedNodes);
+  for (const node of parts.tailNodes) {
+    if (!random.has(node) && !flow.reads[node].some((tensor) => past.has(tensor))) continue;
+    for (const tensor of flow.writes[node]) if (!blocked.has(tensor)) past.add(tensor);
+  }
+  return past;
 }
 
 /** A way from an input through `tensor` to an output, shortened in the middle. */

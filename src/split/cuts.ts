@@ -123,9 +123,11 @@ function withBlocks(flow: Flow, costs: Costs, cuts: readonly Placed[]): Placed[]
     flow,
     cuts.filter((cut) => cut.ids.length === 1),
   );
-  const between = chain.map((cut, i) => {
-    const before = new Set(chain[i - 1]?.headNodes);
-    return cut.headNodes.filter((node) => !before.has(node) && flow.writes[node].some((t) => flow.kinds[t] === 'data'));
+  const seen = new Uint8Array(flow.nodes.length);
+  const between = chain.map((cut) => {
+    const added = cut.headNodes.filter((node) => seen[node] === 0);
+    for (const node of added) seen[node] = 1;
+    return added.filter((node) => flow.writes[node].some((tensor) => flow.kinds[tensor] === 'data'));
   });
   const signatures = between.map((nodes, i) => {
     const { dtype, shape } = chain[i].tensors[0];

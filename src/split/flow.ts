@@ -31,6 +31,8 @@ export interface Flow {
   readonly kinds: readonly Kind[];
   /** Nodes that make tensors of kind `shape`. */
   readonly sizeNodes: readonly number[];
+  /** Nodes that give something else each time, so that they may run on one side only. */
+  readonly randomNodes: readonly number[];
   /** Graph inputs that a caller must give: those without an initializer as default. */
   readonly inputs: readonly number[];
   readonly outputs: readonly number[];
@@ -86,10 +88,14 @@ export function flowOf(model: Graph): Flow {
   const reads: number[][] = [];
   const writes: number[][] = [];
   const sizeNodes: number[] = [];
+  const randomNodes: number[] = [];
   for (const node of nodes) {
     const read = usesOf(node).map((name) => id.get(name) as number);
     const opaque = functions.has(`${node.domain}\n${node.opType}`);
-    const kind = kindOf(node, read, kinds, opaque);
+    // A function may hide a random operator; one that reads nothing is taken for one, to be on the safe side.
+    const random = drawsAtRandom(node) || (opaque && read.length === 0);
+    const kind = random ? 'data' : kindOf(node, read, kinds, opaque);
+    if (random) randomNodes.push(reads.length);
     if (kind === 'shape') sizeNodes.push(reads.length);
     reads.push(read);
     writes.push(node.output.filter((name) => name !== '').map((name) => declare(name, kind)));
@@ -107,12 +113,24 @@ export function flowOf(model: Graph): Flow {
   });
   const given = new Set(inputs);
   const isInput = (tensor: number) => given.has(tensor);
-  return { nodes, names, id, reads, writes, producer, readers, kinds, sizeNodes, inputs, outputs, isInput };
+  return {
+    nodes,
+    names,
+    id,
+    reads,
+    writes,
+    producer,
+    readers,
+    kinds,
+    sizeNodes,
+    randomNodes,
+    inputs,
+    outputs,
+    isInput,
+  };
 }
 
 function kindOf(node: NodeProto, reads: readonly number[], kinds: readonly Kind[], opaque: boolean): Kind {
-  // A function may hide a random operator; one that reads nothing is not copied, to be on the safe side.
-  if (drawsAtRandom(node) || (opaque && reads.length === 0)) return 'data';
   if (reads.some((tensor) => kinds[tensor] === 'data')) return measures(node) && !opaque ? 'shape' : 'data';
   return reads.some((tensor) => kinds[tensor] === 'shape') ? 'shape' : 'constant';
 }

@@ -47,8 +47,7 @@ export function constantUnder(graph: Graph, inputs: readonly string[]): string[]
   if (flow.inputs.every((input) => given.includes(input))) return [...inputs];
   const frontier = frontierOf(flow, facts, given);
   const parts = separate(flow, facts, frontier);
-  const heads = new Set(parts.headInputs);
-  const parted = parts.bypass.length === 0 && !parts.tailInputs.some((tensor) => heads.has(tensor));
+  const parted = parts.sharedInputs.length === 0 && parts.sharedNodes.length === 0;
   // A size of the feature that cannot be told from the frontier ties the two halves together.
   return parted ? frontier.map((tensor) => flow.names[tensor]) : [...inputs];
 }

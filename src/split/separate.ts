@@ -11,8 +11,12 @@ export interface Separation {
   readonly crossing: readonly number[];
   /** Sizes that the tail needs, known elsewhere, and computed in the tail from the dimensions of the cut. */
   readonly rebuilt: readonly number[];
-  /** Nodes on both sides that depend on values of an input: where there are some, the set does not separate. */
-  readonly bypass: readonly number[];
+  /**
+   * Inputs that both sides take and no tensor of the cut stands for, and nodes on both sides that draw at random: where
+   * there are some, the set does not separate.
+   */
+  readonly sharedInputs: readonly number[];
+  readonly sharedNodes: readonly number[];
 }
 
 /** Whether a tensor's value can be put together from numbers and the dimensions named. */
@@ -33,7 +37,7 @@ export function lengthsOf(flow: Flow, facts: Facts, tensors: Iterable<number>): 
 
 /**
  * Parts a flow at a set of tensors. The tail is what the outputs need up to the cut, the head what the cut needs up to
- * the inputs. Nodes that depend on no value of an input are copied to both. Sizes of tensors that the tail does not
+ * the inputs. Nodes that both need are copied to both. Sizes of tensors that the tail does not
  * have (`Shape` of the input, read by a `Reshape` in the tail, as dynamic batches make it) are taken from the cut.
  */
 export function separate(flow: Flow, facts: Facts, cut: readonly number[]): Separation {
@@ -61,17 +65,15 @@ export function separate(flow: Flow, facts: Facts, cut: readonly number[]): Sepa
     cut.filter((tensor) => !flow.isInput(tensor)),
     () => true,
   );
-  const headNodes = head.nodes();
   return {
-    headNodes,
+    headNodes: head.nodes(),
     tailNodes: tail.nodes(),
     headInputs: flow.inputs.filter((tensor) => head.seen[tensor] === 1),
     tailInputs: flow.inputs.filter((tensor) => tail.seen[tensor] === 1),
     crossing: cut.filter((tensor) => crossing.has(tensor)),
     rebuilt: [...sizes].filter((tensor) => !local.has(tensor)),
-    bypass: headNodes.filter(
-      (node) => tail.taken[node] === 1 && flow.writes[node].some((t) => flow.kinds[t] === 'data'),
-    ),
+    sharedInputs: flow.inputs.filter((tensor) => head.seen[tensor] === 1 && tail.seen[tensor] === 1),
+    sharedNodes: flow.randomNodes.filter((node) => head.taken[node] === 1 && tail.taken[node] === 1),
   };
 }
 

@@ -94,7 +94,8 @@ function completing(
   for (const tensor of granted) for (let w = 0; w < words; w++) before[w] |= reach[tensor * words + w];
   return candidates.filter((tensor) => {
     if (live.seen[tensor] !== 1 || count[tensor] === 0) return false;
-    if (!flow.readers[tensor].some((node) => live.taken[node] === 1)) return false;
+    // An output that nothing reads leaves nothing for the tail; beside other tensors, the tail passes it on.
+    if (granted.length === 0 && !flow.readers[tensor].some((node) => live.taken[node] === 1)) return false;
     let sum = 0;
     for (let w = 0; w < words; w++) sum += ones((reach[tensor * words + w] | before[w]) & needed[w]);
     return sum === count[tensor];

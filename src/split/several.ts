@@ -18,7 +18,7 @@ export function fewTensorCuts(flow: Flow, facts: Facts, sources: Sources, most: 
   const add = (tensors: readonly number[]) => {
     const cut = [...tensors].sort((a, b) => flow.producer[a] - flow.producer[b] || a - b);
     const key = cut.join();
-    if (found.has(key) || found.size >= MAX_SETS || !isCut(flow, facts, cut)) return;
+    if (found.has(key) || found.size >= MAX_SETS || !isMinimal(flow, facts, cut)) return;
     found.set(key, cut);
   };
   for (const cut of passedThrough(flow, most)) add(cut);
@@ -50,17 +50,30 @@ export function fewTensorCuts(flow: Flow, facts: Facts, sources: Sources, most: 
   return [...found.values()];
 }
 
-/** Whether the tensors are a cut in which each is read past the others. */
-function isCut(flow: Flow, facts: Facts, tensors: readonly number[]): boolean {
+/** Whether the tensors are a cut, and none of them can be left out with the same inputs on the head's side. */
+function isMinimal(flow: Flow, facts: Facts, tensors: readonly number[]): boolean {
+  const inputs = headInputs(flow, facts, tensors);
+  if (inputs === undefined) return false;
+  return tensors.every((left) => {
+    const fewer = headInputs(
+      flow,
+      facts,
+      tensors.filter((tensor) => tensor !== left),
+    );
+    return fewer?.join() !== inputs.join();
+  });
+}
+
+/** The inputs that the head of a cut takes; `undefined` where the tensors are no cut or one lies behind the others. */
+function headInputs(flow: Flow, facts: Facts, tensors: readonly number[]): readonly number[] | undefined {
   const parts = separate(flow, facts, tensors);
-  const given = new Set(parts.headInputs);
-  return (
-    given.size > 0 &&
-    parts.bypass.length === 0 &&
+  const isCut =
+    parts.headInputs.length > 0 &&
+    parts.sharedInputs.length === 0 &&
+    parts.sharedNodes.length === 0 &&
     parts.crossing.length === tensors.length &&
-    !parts.tailInputs.some((tensor) => given.has(tensor)) &&
-    parts.tailNodes.some((node) => flow.reads[node].some((tensor) => tensors.includes(tensor)))
-  );
+    parts.tailNodes.some((node) => flow.reads[node].some((tensor) => tensors.includes(tensor)));
+  return isCut ? parts.headInputs : undefined;
 }
 
 /** Sets of 2 to `most` tensors that are all that is alive at some moment while nodes run in one of three orders. */

@@ -53,7 +53,10 @@ describe('cutGraph', () => {
     const { head, tail } = cutGraph(skip, ['c']);
     for (const info of [mainGraph(head).output[0], mainGraph(tail).input[0]]) {
       const value = info.type?.value;
-      expect(value?.case === 'tensorType' && value.value.shape?.dim.map((dim) => dim.value.value)).toEqual(['batch', 4n]);
+      expect(value?.case === 'tensorType' && value.value.shape?.dim.map((dim) => dim.value.value)).toEqual([
+        'batch',
+        4n,
+      ]);
     }
   });
 
@@ -67,7 +70,9 @@ describe('cutGraph', () => {
 
 describe('what does not cut', () => {
   const refused = (graph: typeof skip, tensors: string[], code: string, text: RegExp) =>
-    expect(() => cutGraph(graph, tensors)).toThrow(expect.objectContaining({ code, message: expect.stringMatching(text) }));
+    expect(() => cutGraph(graph, tensors)).toThrow(
+      expect.objectContaining({ code, message: expect.stringMatching(text) }),
+    );
 
   test('an unknown name suggests near ones', () => {
     const graph = buildGraph({
@@ -188,7 +193,10 @@ describe('inputs and outputs', () => {
     const graph = buildGraph({
       opset: 8,
       irVersion: 3,
-      inputs: [{ ...x, shape: [1, 4] }, { name: 'w', dtype: 'float32', shape: [4] }],
+      inputs: [
+        { ...x, shape: [1, 4] },
+        { name: 'w', dtype: 'float32', shape: [4] },
+      ],
       outputs: [{ ...y, shape: [1, 4] }],
       nodes: [node('Mul', ['x', 'w'], ['a']), node('Relu', ['a'], ['b']), node('Mul', ['b', 'w'], ['y'])],
       initializers: { w: floats(4) },
@@ -301,16 +309,14 @@ describe('sizes and constants', () => {
         opset: 17,
         inputs: [x],
         outputs: [y],
-        nodes: [
-          maker,
-          node('Mul', ['x', 'k'], ['a']),
-          node('Relu', ['a'], ['b']),
-          node('Mul', ['b', 'k'], ['y']),
-        ],
+        nodes: [maker, node('Mul', ['x', 'k'], ['a']), node('Relu', ['a'], ['b']), node('Mul', ['b', 'k'], ['y'])],
         initializers: { w: floats(4) },
       });
     const { head, tail, whole, halves } = await bothWays(folded(node('Exp', ['w'], ['k'])), ['b'], { x: floats(2, 4) });
-    expect([ops(head), ops(tail)]).toEqual([['Exp', 'Mul', 'Relu'], ['Exp', 'Mul']]);
+    expect([ops(head), ops(tail)]).toEqual([
+      ['Exp', 'Mul', 'Relu'],
+      ['Exp', 'Mul'],
+    ]);
     expect(halves).toEqual(whole);
     const random = folded(node('RandomNormal', [], ['k'], { shape: [4], seed: float(1) }));
     expect(() => cutGraph(random, ['b'])).toThrow(/'k' added it would separate/);
@@ -400,10 +406,7 @@ describe('subgraphs', () => {
         { name: 'next', dtype: 'float32', shape: [4] },
         { name: 'row_out', dtype: 'float32', shape: [4] },
       ],
-      nodes: [
-        node('Add', ['sum', 'row'], ['next']),
-        node('Add', ['next', 'bias'], ['row_out']),
-      ],
+      nodes: [node('Add', ['sum', 'row'], ['next']), node('Add', ['next', 'bias'], ['row_out'])],
     });
     const graph = buildGraph({
       opset: 17,

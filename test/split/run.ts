@@ -32,7 +32,11 @@ export function ops(graph: Graph): string[] {
 /** float32 values that differ from each other: 0.1, 0.2, … with alternating signs. */
 export function floats(...shape: number[]): Tensor {
   const count = shape.reduce((a, b) => a * b, 1);
-  return { dtype: 'float32', shape, data: Float32Array.from({ length: count }, (_, i) => ((i % 2 ? -1 : 1) * (i + 1)) / 10) };
+  return {
+    dtype: 'float32',
+    shape,
+    data: Float32Array.from({ length: count }, (_, i) => ((i % 2 ? -1 : 1) * (i + 1)) / 10),
+  };
 }
 
 export function ints(shape: number[], ...values: number[]): Tensor {
