@@ -29,6 +29,8 @@ export interface Inferred {
   /** The same for each subgraph that can run. Shapes of a Loop's body hold for all rounds. */
   readonly subgraphs: ReadonlyMap<GraphProto, ReadonlyMap<string, InferredTensor>>;
   readonly unknown: readonly NotInferred[];
+  /** Declared shapes that the operators' rules contradict, in words; the rules' shapes are the ones given. */
+  readonly stale: readonly string[];
   /** The nodes of the main graph, in order, with what is known of their inputs and outputs; for counting. */
   readonly steps: readonly Step[];
 }
@@ -60,7 +62,7 @@ const MAX_DEPTH = 64;
  * Element type and shape of every tensor, by the operators' rules, with symbolic dimensions and with the values of small
  * tensors that shapes are computed from. Declared types (`value_info`, outputs) fill in what the rules cannot know.
  * Nodes that cannot be inferred (unknown operators, shapes that are data) are listed, never an error.
- * Throws `ONNX_SHAPE` where shapes contradict each other or a declared one, naming the node;
+ * A declaration that the rules contradict is listed as stale. Throws `ONNX_SHAPE` where no run could have the shapes, naming the node;
  * `INVALID_ARGUMENT` for shapes given that the model's inputs cannot have.
  */
 export function inferShapes(graph: Graph, options: InferOptions = {}): Inferred {
@@ -77,7 +79,7 @@ interface Scope {
   readonly opsets: ReadonlyMap<string, number>;
   /** What attributes of the function around refer to. */
   readonly attributes?: ReadonlyMap<string, AttributeProto>;
-  /** Types that the graph declares; only the main graph's are checked against. */
+  /** Types that the graph declares; stale ones are told of the main graph's only. */
   readonly declared: ReadonlyMap<string, TypeProto | undefined>;
 }
 
@@ -90,6 +92,7 @@ class Inference {
   readonly #functions: ReadonlyMap<string, FunctionProto>;
   readonly #subgraphs = new Map<GraphProto, ReadonlyMap<string, InferredTensor>>();
   readonly #unknown = new Map<NodeProto, NotInferred>();
+  readonly #stale: string[] = [];
   #symbols = 0;
   #visits = 0;
   #followed = 0;
@@ -123,6 +126,7 @@ class Inference {
       tensors: tensorsIn(scope.values),
       subgraphs: this.#subgraphs,
       unknown: [...this.#unknown.values()],
+      stale: this.#stale,
       steps,
     };
   }
@@ -267,13 +271,14 @@ class Inference {
       shape.length === declared.length &&
       shape.every((dim, i) => typeof dim !== 'number' || typeof declared[i] !== 'number' || dim === declared[i]);
     if (agree) return shape.map((dim, i) => (isKnown(dim) || !isKnown(declared[i]) ? dim : declared[i]));
-    // A subgraph's declarations are hints: runtimes do not hold it to them.
-    if (scope.parent !== undefined) return shape;
-    throw new IsthmusError(
-      'ONNX_SHAPE',
-      `${describeNode(node)} makes '${name}' of shape ${printShape(shape)}, and the model declares ${printShape(declared)}; ` +
-        'correct or remove the declaration',
-    );
+    // Exporters leave stale declarations behind, and ONNX Runtime warns of them and runs: the rules know better. In a
+    // subgraph they are hints and not even worth a word.
+    if (scope.parent === undefined) {
+      this.#stale.push(
+        `${describeNode(node)} makes '${name}' of shape ${printShape(shape)}, and the model declares ${printShape(declared)}`,
+      );
+    }
+    return shape;
   }
 
   #checked(node: NodeProto, value: Value): Value {
