@@ -63,7 +63,7 @@ export function readArchive(archive: Uint8Array): Entries {
     const name = new TextDecoder('latin1').decode(reader.take(nameLength));
     const bytes = reader.take(size);
     if (!NAME.test(name) || entries.has(name)) {
-      throw invalid(`entry name '${name.slice(0, 64)}' is not allowed or stands twice`);
+      throw invalid(`entry name ${JSON.stringify(name.slice(0, 64))} is not allowed or stands twice`);
     }
     if (entries.size === MOST_ENTRIES) throw invalid(`it has more than ${MOST_ENTRIES} entries`);
     if (crc32(bytes) !== checksum) throw invalid(`entry ${name} does not match its checksum; the file is damaged`);

@@ -175,7 +175,8 @@ function parseDefinition(text: Uint8Array): CodecDefinition {
 
 /** The first thing that is wrong, and where; a hostile file could have a million of them. */
 function problemOf({ issues: [issue] }: z.ZodError): string {
-  return ` at '${z.core.toDotPath(issue.path)}': ${issue.message.slice(0, 200)}`;
+  const where = z.core.toDotPath(issue.path);
+  return `${where && ` at ${where}`}: ${issue.message.slice(0, 200)}`;
 }
 
 /** The one way to write a definition: keys sorted, no white space. */

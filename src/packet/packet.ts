@@ -61,7 +61,7 @@ export function openPacket(packet: Uint8Array, limits?: Partial<Limits>): Frame 
     if ((packet[0] & 15) !== (packet.length & 15) && !onlyLengthDamaged(packet, checksum)) {
       throw new IsthmusError(
         'PACKET_TRUNCATED',
-        `the packet ends early, after ${packet.length} bytes; ask for it again`,
+        `the packet has ${packet.length} bytes, another number than was sent: cut off, or run together with others; ask for it again`,
       );
     }
     throw new IsthmusError(
