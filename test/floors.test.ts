@@ -8,7 +8,7 @@ const SRC = fileURLToPath(new URL('../src', import.meta.url));
 /** The floors of the house, lowest first; what stands on one line does not import its neighbours. */
 const FLOORS = [
   ['errors'],
-  ['limits', 'bytes', 'crc', 'tensor'],
+  ['limits', 'bytes', 'crc', 'table', 'tensor'],
   ['files'],
   ['onnx', 'entropy'],
   ['split', 'packet', 'runtime'],

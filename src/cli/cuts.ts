@@ -1,6 +1,6 @@
-import Table from 'cli-table3';
 import { type Command, InvalidArgumentError } from 'commander';
 import { assumedLengths, type Block, type Cut, findCuts } from '../split/index.ts';
+import { newTable } from '../table.ts';
 import { addChain, type ChainOptions, openChain } from './chain.ts';
 
 interface Options extends ChainOptions {
@@ -51,33 +51,30 @@ function none({ maxTensors, all }: Options): string {
 }
 
 function tableOf(cuts: readonly Cut[]): string {
-  const table = new Table({
-    head: [
-      'tensor',
-      'type and shape',
-      'bytes',
-      'head MACs',
-      'tail MACs',
-      'head',
-      'head params',
-      'tail params',
-      'block',
-    ],
-    colAligns: ['left', 'left', 'right', 'right', 'right', 'right', 'right', 'right', 'left'],
-    style: { head: [], border: [], compact: true },
-  });
+  const head = [
+    'tensor',
+    'type and shape',
+    'block',
+    'bytes',
+    'head MACs',
+    'tail MACs',
+    'head',
+    'head params',
+    'tail params',
+  ];
+  const table = newTable(head, 3, process.stdout.isTTY === true);
   const stages = new Set(cuts.map(({ block }) => block?.stage)).size;
   for (const cut of cuts) {
     table.push([
       cut.tensors.map(({ name }) => name).join('\n'),
       cut.tensors.map(({ dtype, shape }) => `${dtype}[${shape.join(',')}]`).join('\n'),
+      cut.block ? blockName(cut.block, stages > 2) : '',
       cut.bytes.toLocaleString('en'),
       short(cut.headMacs),
       short(cut.tailMacs),
       `${(100 * cut.headShare).toFixed(1)} %`,
       short(cut.headParams),
       short(cut.tailParams),
-      cut.block ? blockName(cut.block, stages > 2) : '',
     ]);
   }
   return table.toString();

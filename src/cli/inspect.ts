@@ -1,4 +1,3 @@
-import Table from 'cli-table3';
 import type { Command } from 'commander';
 import { type Codec, readCard, readCodec } from '../codec/index.ts';
 import { readWhole } from '../files.ts';
@@ -15,6 +14,7 @@ import {
   walkNodes,
 } from '../onnx/index.ts';
 import { type Frame, identity, openPacket, PACKET_VERSION } from '../packet/index.ts';
+import { newTable } from '../table.ts';
 import { openCodec } from './codec-file.ts';
 
 interface Options {
@@ -134,13 +134,9 @@ function textOf(path: string, { kind, bytes, facts, items }: Inspection): string
   for (const [name, value] of Object.entries(facts)) {
     if (name !== 'card') lines.push(`  ${name}: ${Array.isArray(value) ? value.join(', ') : value}`);
   }
-  const table = new Table({
-    head: ['bytes', 'share', 'spent on'],
-    colAligns: ['right', 'right', 'left'],
-    style: { head: [], border: [] },
-  });
+  const table = newTable(['spent on', 'bytes', 'share'], 1, process.stdout.isTTY === true);
   for (const item of items) {
-    table.push([Number(item.bytes.toFixed(1)), `${((100 * item.bytes) / bytes).toFixed(1)} %`, item.what]);
+    table.push([item.what, Number(item.bytes.toFixed(1)), `${((100 * item.bytes) / bytes).toFixed(1)} %`]);
   }
   return `${lines.join('\n')}\n${table.toString()}\n`;
 }

@@ -1,25 +1,6 @@
-import Table from 'cli-table3';
+import { newTable } from '../table.ts';
 import { LOSS_TARGETS, type SummaryRow } from './interpolate.ts';
 import type { Point } from './point.ts';
-
-/** Borders of a table on a terminal; none where the output is piped, so that a script can read columns. */
-const PLAIN = {
-  top: '',
-  'top-mid': '',
-  'top-left': '',
-  'top-right': '',
-  bottom: '',
-  'bottom-mid': '',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '',
-  'mid-mid': '',
-  right: '',
-  'right-mid': '',
-  middle: '  ',
-} as const;
 
 export interface ReportOptions {
   /** Borders and bold heads; false where the output is no terminal. */
@@ -48,7 +29,7 @@ export function pointsTable(points: readonly Point[], options: ReportOptions): s
       'tail ms',
     ],
     3,
-    options,
+    options.styled,
   );
   for (const point of points) {
     table.push([
@@ -78,7 +59,7 @@ export function summaryTable(rows: readonly SummaryRow[], options: ReportOptions
   const table = newTable(
     ['task', 'ladder', 'head share', ...LOSS_TARGETS.flatMap((loss) => [`bytes at ${loss}`, 'of best picture'])],
     2,
-    options,
+    options.styled,
   );
   for (const row of rows) {
     table.push([
@@ -103,20 +84,6 @@ export function controlLine(points: readonly Point[]): string {
         `${task}: answering on the device sends ${fixed(bytes, 1)} bytes an image at ${fixed(score, 2)} points, with a head share of 100 %`,
     )
     .join('\n');
-}
-
-function newTable(head: string[], left: number, { styled }: ReportOptions): Table.Table {
-  return new Table({
-    head,
-    colAligns: head.map((_, i) => (i < left ? 'left' : 'right')),
-    style: {
-      head: styled ? ['bold'] : [],
-      border: [],
-      compact: true,
-      ...(styled ? {} : { 'padding-left': 0, 'padding-right': 0 }),
-    },
-    ...(styled ? {} : { chars: PLAIN }),
-  });
 }
 
 function fixed(value: number, digits: number): string {
