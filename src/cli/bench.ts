@@ -1,4 +1,4 @@
-import { arch, cpus, platform, release, totalmem } from 'node:os';
+import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os';
 import { basename, extname, join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
@@ -36,6 +36,9 @@ interface Options {
   json?: boolean;
   quiet?: boolean;
 }
+
+/** Models open side by side at most: each holds its weights. */
+const MOST_PARALLEL = 4;
 
 /** Between two lines of progress where standard error is no terminal. */
 const LINE_EVERY_MS = 10_000;
@@ -85,6 +88,7 @@ async function run(dir: string, options: Options): Promise<void> {
   const result = await bench({
     dir,
     open,
+    parallel: Math.min(MOST_PARALLEL, availableParallelism()),
     tasks: await tasksOf(dir, options.task),
     split: options.split,
     cuts: options.cut,

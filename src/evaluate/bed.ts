@@ -39,7 +39,7 @@ export async function openBed(
   name: TaskName,
   task: AnyTask,
   inputs: readonly Input[],
-  whole: Tail,
+  whole: readonly Tail[],
   prepared: (input: Input) => Promise<Tensor>,
   { cache, model, truths, seed, ...options }: BedOptions,
 ): Promise<Bed> {
@@ -60,7 +60,7 @@ export async function openBed(
     encodeMs: 0,
     decodeMs: 0,
   });
-  const measured = await measure({ task, tail: whole }, run, carry, { ...options, onImages });
+  const measured = await measure({ task, tails: whole }, run, carry, { ...options, onImages });
   for (const [i, input] of run.entries()) {
     if (answers.has(input)) continue;
     answers.set(input, measured.answers[i]);

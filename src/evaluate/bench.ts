@@ -10,6 +10,7 @@ import {
   pixelsToTensor,
   readSplit,
   type Suite,
+  type Tail,
   type TaskName,
   taskNames,
 } from '../tasks/index.ts';
@@ -46,6 +47,11 @@ export interface BenchOptions {
   readonly limit?: number;
   /** Seeds the choice of images and of training images, and the bootstrap. 1 by default. */
   readonly seed?: number;
+  /**
+   * Tails that work side by side, 1 by default: more pay where `open` opens models in threads of their own. Models run
+   * on one thread each.
+   */
+  readonly parallel?: number;
   /** Codecs to measure at their own cuts, by the name that points show. */
   readonly codecs?: readonly { readonly name: string; readonly codec: Codec }[];
   /** The user's cache folder by default. */
@@ -72,6 +78,8 @@ export interface RunInfo {
   readonly limit: number | null;
   readonly seed: number;
   readonly batch: number;
+  /** Threads of a model while it is timed. */
+  readonly threads: number;
   readonly resamples: number;
   readonly runtime: string;
   /** Encoders of pictures. */
@@ -125,18 +133,21 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   }
   checkCount('limit', limit);
   checkCount('seed', seed);
+  checkCount('parallel', options.parallel);
   const log = newLog(options);
   let runtime = '';
   const run: Conditions = {
     suite,
     open: async (model, how) => {
-      const session = await options.open(model, how);
+      const session = await options.open(model, { ...how, threads: 1 });
       runtime = session.runtime;
       return session;
     },
+    runtime: () => runtime,
     cache: options.cache ?? new Cache(),
     store: new PixelStore(suite.input),
     batch: BATCH,
+    parallel: options.parallel ?? 1,
     seed,
     fresh: options.fresh ?? false,
     signal: options.signal,
@@ -176,6 +187,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       limit: limit ?? null,
       seed,
       batch: BATCH,
+      threads: 1,
       resamples: RESAMPLES,
       runtime,
       encoders: log.encoders,
@@ -346,13 +358,13 @@ interface Wanted {
 async function runTask(run: Conditions, plan: TaskPlan, cuts: readonly Cut[], wanted: Wanted, log: Log): Promise<void> {
   const { ways, versions } = wanted;
   const { name, task, inputs, graph } = plan;
-  const whole = await openTail(graph, [run.suite.input.name], run.open);
+  const whole = await openTails(run, graph, [run.suite.input.name]);
   try {
     run.meter.begin(`${name}: reference`);
     const bed = await openBed(name, task, inputs, whole, (input) => prepared(run, input), {
       ...measuring(run),
       cache: run.cache,
-      model: plan.model,
+      model: [...plan.model, run.runtime()],
       truths: plan.truths,
       seed: run.seed,
     });
@@ -365,20 +377,36 @@ async function runTask(run: Conditions, plan: TaskPlan, cuts: readonly Cut[], wa
     await climbAll(run, bed, ladders, log);
     for (const cut of cuts) await runCut(run, bed, cut, wanted, log);
   } finally {
-    await whole.release();
+    await releaseAll(whole);
   }
 }
 
 async function runCut(run: Conditions, bed: Bed, cut: Cut, wanted: Wanted, log: Log): Promise<void> {
   const features = await wanted.heads.features(cut);
-  const tail = await openTail(cut.tail, cut.tensors, run.open);
+  const tails = await openTails(run, cut.tail, cut.tensors);
   try {
     run.meter.begin(`${bed.name}: features at ${cut.name}`);
     await features.fill(bed.inputs, measuring(run));
-    await climbAll(run, bed, await codecLadders(run, bed, { cut, features, tail }, wanted), log);
+    await climbAll(run, bed, await codecLadders(run, bed, { cut, features, tails }, wanted), log);
   } finally {
-    await tail.release();
+    await releaseAll(tails);
   }
+}
+
+/** Tails of one kind that work side by side. */
+async function openTails(run: Conditions, graph: Graph, features: readonly string[]): Promise<Tail[]> {
+  const tails: Tail[] = [];
+  try {
+    while (tails.length < run.parallel) tails.push(await openTail(graph, features, run.open));
+  } catch (thrown) {
+    await releaseAll(tails);
+    throw thrown;
+  }
+  return tails;
+}
+
+async function releaseAll(all: readonly { release(): Promise<void> }[]): Promise<void> {
+  await Promise.all(all.map((each) => each.release()));
 }
 
 async function codecLadders(run: Conditions, bed: Bed, at: CutBed, wanted: Wanted): Promise<Ladder[]> {
@@ -468,6 +496,6 @@ class Heads {
   }
 
   async release(): Promise<void> {
-    await Promise.all(this.#sessions.map((session) => session.release()));
+    await releaseAll(this.#sessions);
   }
 }

@@ -12,9 +12,13 @@ const MEASURE_VERSION = 1;
 export interface Conditions {
   readonly suite: Suite;
   readonly open: OpenSession;
+  /** Package and version of what the models run in; known once one is open. */
+  readonly runtime: () => string;
   readonly cache: Cache;
   readonly store: PixelStore;
   readonly batch: number;
+  /** Tails that work side by side. */
+  readonly parallel: number;
   readonly seed: number;
   /** Measure points again that are kept from an earlier run. */
   readonly fresh: boolean;

@@ -45,58 +45,72 @@ export interface MeasureOptions {
 /** Batches of a way that run alone, so that nothing beside them slows what is timed. */
 const TIMED_BATCHES = 2;
 
+/** What answers: the task, and tails of one kind that can work side by side. */
+export interface Answering {
+  readonly task: AnyTask;
+  readonly tails: readonly Tail[];
+}
+
+interface Batch {
+  readonly carried: readonly Carried[];
+  readonly answers: readonly (readonly unknown[])[];
+  readonly tailMs: number;
+}
+
 /**
- * Sends every image by `carry` and has the tail answer, a batch at a time; with null for `answering` nothing is
- * answered. Times are taken of the first batches, one image after the other; from then on the next batch is sent while
- * the tail works on this one. Throws `ABORTED` between batches.
+ * Sends every image by `carry` and has the tails answer, a batch at a time; with null for `answering` nothing is
+ * answered. Times are taken of the first batches, one image after the other; the others share the machine, a batch a
+ * tail. Throws `ABORTED` between batches.
  */
 export async function measure<Image extends Asked>(
-  answering: { readonly task: AnyTask; readonly tail: Tail } | null,
+  answering: Answering | null,
   images: readonly Image[],
   carry: (image: Image) => Promise<Carried>,
-  options: MeasureOptions,
+  { batch: size, signal, onImages }: MeasureOptions,
 ): Promise<Measured> {
-  const answers: (readonly unknown[])[] = [];
-  const sizes: number[] = [];
-  const ideals: (number | null)[] = [];
-  const encodeMs: number[] = [];
-  const decodeMs: number[] = [];
-  const tailMs: number[] = [];
-  const batches = batchesOf(images, options.batch);
-  const send = async (at: number) =>
-    at < TIMED_BATCHES ? oneByOne(batches[at], carry) : Promise.all(batches[at].map(carry));
-  let next: Promise<Carried[]> | undefined;
-  for (const [at, batch] of batches.entries()) {
-    throwIfAborted(options.signal);
-    const carried = await (next ?? send(at));
-    const timed = at < TIMED_BATCHES;
-    next = at + 1 < batches.length && !timed ? send(at + 1) : undefined;
-    // It is awaited in the next round; should this one fail first, nobody is left to hear of it.
-    next?.catch(() => {});
-    if (answering) {
-      const feature = carried[0].received.map((_, k) => stackRows(carried.map(({ received }) => received[k])));
-      const asks = batch.map((image) => image.asks);
-      const start = performance.now();
-      answers.push(...(await answering.task.answer(answering.tail, feature, asks)));
-      if (timed) tailMs.push((performance.now() - start) / batch.length);
-    }
-    for (const each of carried) {
-      sizes.push(each.bytes);
-      ideals.push(each.idealBytes);
-      if (timed) encodeMs.push(each.encodeMs);
-      if (timed) decodeMs.push(each.decodeMs);
-    }
-    options.onImages?.(batch.length);
-  }
-  const known = ideals.filter((ideal) => ideal !== null);
-  return {
-    answers,
-    sizes,
-    idealBytes: known.length === ideals.length ? known.reduce((a, b) => a + b, 0) / known.length : null,
-    encodeMs: median(encodeMs),
-    decodeMs: median(decodeMs),
-    tailMs: median(tailMs),
+  const batches = batchesOf(images, size);
+  const done: Batch[] = [];
+  const run = async (at: number, tail: Tail | undefined) => {
+    throwIfAborted(signal);
+    const batch = batches[at];
+    const carried = at < TIMED_BATCHES ? await oneByOne(batch, carry) : await Promise.all(batch.map(carry));
+    done[at] = { carried, ...(await answer(answering, tail, batch, carried)) };
+    onImages?.(batch.length);
   };
+  let next = 0;
+  for (; next < Math.min(TIMED_BATCHES, batches.length); next++) await run(next, answering?.tails[0]);
+  const lane = async (tail: Tail | undefined) => {
+    while (next < batches.length) await run(next++, tail);
+  };
+  await Promise.all((answering?.tails ?? [undefined]).map(lane));
+  const sent = done.flatMap(({ carried }) => carried);
+  const timed = done.slice(0, TIMED_BATCHES);
+  const known = sent.flatMap(({ idealBytes }) => (idealBytes === null ? [] : [idealBytes]));
+  return {
+    answers: done.flatMap(({ answers }) => answers),
+    sizes: sent.map(({ bytes }) => bytes),
+    idealBytes: known.length === sent.length ? known.reduce((a, b) => a + b, 0) / known.length : null,
+    encodeMs: median(timed.flatMap(({ carried }) => carried.map((each) => each.encodeMs))),
+    decodeMs: median(timed.flatMap(({ carried }) => carried.map((each) => each.decodeMs))),
+    tailMs: median(timed.map(({ tailMs }) => tailMs)),
+  };
+}
+
+async function answer(
+  answering: Answering | null,
+  tail: Tail | undefined,
+  batch: readonly Asked[],
+  carried: readonly Carried[],
+): Promise<Pick<Batch, 'answers' | 'tailMs'>> {
+  if (answering === null || tail === undefined) return { answers: [], tailMs: Number.NaN };
+  const feature = carried[0].received.map((_, k) => stackRows(carried.map(({ received }) => received[k])));
+  const start = performance.now();
+  const answers = await answering.task.answer(
+    tail,
+    feature,
+    batch.map(({ asks }) => asks),
+  );
+  return { answers, tailMs: (performance.now() - start) / batch.length };
 }
 
 /** One row of the metric's statistics an image: the sum over its questions. */

@@ -65,7 +65,7 @@ export function deviceRung(run: Conditions, bed: Bed): Rung {
 export function pictureLadders(
   run: Conditions,
   bed: Bed,
-  whole: Tail,
+  whole: readonly Tail[],
   ways: readonly Way[],
   versions: unknown,
 ): Ladder[] {
@@ -78,7 +78,7 @@ export function pictureLadders(
 function pictureRung(
   run: Conditions,
   bed: Bed,
-  whole: Tail,
+  whole: readonly Tail[],
   format: PictureFormat,
   quality: number,
   versions: unknown,
@@ -96,7 +96,7 @@ function pictureRung(
       // The same pixels get the same answers: they are compared, not run again.
       const sent = lossless
         ? { ...(await measure(null, inputs, carry, measuring(run))), answers, tailMs: wholeMs }
-        : await measure({ task, tail: whole }, inputs, carry, measuring(run));
+        : await measure({ task, tails: whole }, inputs, carry, measuring(run));
       return pointOf(bed, { way, setting, cut: null, headShare: 0, headMs: null, ...sent });
     },
   );
@@ -121,22 +121,22 @@ async function carryPicture(run: Conditions, input: Input, format: PictureFormat
   };
 }
 
-/** What a ladder of codecs is measured with: a cut, its features, and the tail that goes on from there. */
+/** What a ladder of codecs is measured with: a cut, its features, and the tails that go on from there. */
 export interface CutBed {
   readonly cut: Cut;
   readonly features: Features;
-  readonly tail: Tail;
+  readonly tails: readonly Tail[];
 }
 
 /** The codec at a cut: head, packet, tail. */
 export function codecRung(run: Conditions, bed: Bed, at: CutBed, codec: Codec, setting: string): Rung {
-  const { cut, features, tail } = at;
+  const { cut, features, tails } = at;
   const way = codec.kind;
   const identity = [cut.headHash, codec.id];
   return rung(run, bed, { way, setting, cut: cut.name, identity }, async () => {
     const carry = async (input: Input) => carryFeature(codec, await features.of(input));
     const { task, inputs } = bed;
-    const sent = await measure({ task, tail }, inputs, carry, measuring(run));
+    const sent = await measure({ task, tails }, inputs, carry, measuring(run));
     return pointOf(bed, { way, setting, cut: cut.name, headShare: cut.headShare, headMs: features.headMs, ...sent });
   });
 }
