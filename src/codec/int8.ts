@@ -1,4 +1,4 @@
-import { deflateSync, inflateSync } from 'fflate';
+import { deflateSync, Inflate, inflateSync } from 'fflate';
 import { bytesToFloat32, float32ToBytes } from '../bytes.ts';
 import { IsthmusError, messageOf } from '../errors.ts';
 import type { CodecBody, FeatureTensor } from './codec.ts';
@@ -8,6 +8,8 @@ import { featureElements, featureTensors, featureValues } from './feature.ts';
 const deflateBound = (length: number): number => length + 5 * Math.ceil(length / 16_383) + 16;
 /** Most that a byte of deflate can become: four times a match of 258 bytes, in 2 bits each. */
 const DEFLATE_RATIO = 1032;
+/** Bytes of a deflate stream that are inflated at once: at most a quarter of a megabyte of output. */
+const PIECE = 256;
 
 /**
  * The plain way: each tensor as integers from -levels to levels under its own scale (its largest magnitude), all of them deflated
@@ -75,22 +77,41 @@ export function int8DeflateBody(features: readonly FeatureTensor[], levels: numb
 
 /**
  * Inflates a stream that must give exactly `length` bytes and must end where its bytes do: without its last byte it does
- * not inflate. Memory is `length` and one byte whatever the stream says. Throws `PACKET_CORRUPT`.
+ * not inflate. It is taken a piece at a time and dropped where it gives too much, so that a stream that unfolds a
+ * thousandfold costs no more time and memory than an honest one. Throws `PACKET_CORRUPT`.
  */
 function inflateExactly(stream: Uint8Array, length: number): Uint8Array {
-  const attempt = (bytes: Uint8Array): Uint8Array | unknown => {
-    try {
-      return inflateSync(bytes, { out: new Uint8Array(length + 1) });
-    } catch (error) {
-      return error;
+  const out = new Uint8Array(length);
+  let at = 0;
+  const inflate = new Inflate((piece) => {
+    if (at + piece.length > length) throw new Error('it gives too many bytes');
+    out.set(piece, at);
+    at += piece.length;
+  });
+  let problem: unknown;
+  try {
+    for (let from = 0; from < stream.length; from += PIECE) {
+      inflate.push(stream.subarray(from, from + PIECE), from + PIECE >= stream.length);
     }
-  };
-  const out = attempt(stream);
-  if (!(out instanceof Uint8Array)) {
-    throw new IsthmusError('PACKET_CORRUPT', `a deflate stream is damaged: ${messageOf(out)}`, { cause: out });
+  } catch (error) {
+    problem = error;
   }
-  if (out.length !== length || attempt(stream.subarray(0, -1)) instanceof Uint8Array) {
-    throw new IsthmusError('PACKET_CORRUPT', `a deflate stream does not hold exactly ${length} bytes`);
+  if (problem !== undefined || at !== length || endsEarly(stream, length)) {
+    throw new IsthmusError(
+      'PACKET_CORRUPT',
+      `a deflate stream does not hold exactly ${length} bytes${problem === undefined ? '' : `: ${messageOf(problem)}`}`,
+      { cause: problem },
+    );
   }
-  return out.slice();
+  return out;
+}
+
+/** Whether a stream that gives `length` bytes gives them without its last byte too, which then is none of its own. */
+function endsEarly(stream: Uint8Array, length: number): boolean {
+  try {
+    inflateSync(stream.subarray(0, -1), { out: new Uint8Array(length + 1) });
+    return true;
+  } catch {
+    return false;
+  }
 }
