@@ -29,6 +29,8 @@ export class Backward {
   readonly #taken: Set<string>;
   readonly #dtypes = new Map<string, DType>();
   readonly #constants = new Map<string, string>();
+  /** What a reshaped tensor was before. */
+  readonly #reshaped = new Map<string, string>();
 
   constructor(graph: Graph, known: ReadonlyMap<string, Known>, active: Activity) {
     this.opset = opsetOf(graph);
@@ -230,19 +232,29 @@ export class Backward {
     return this.emit('Concat', lists, { axis: 0 });
   }
 
+  /** The same elements in a shape of lengths, one of which may be -1. */
   reshape(x: string | undefined, shape: readonly number[] | string): string {
-    return this.emit('Reshape', [x, this.axes(shape)]);
+    return this.#reshape(x as string, this.axes(shape) as string, {});
   }
 
   /** The same elements in the shape of a tensor of the graph. */
   reshapeLike(x: string | undefined, name: string): string {
-    const shape = this.shapeOf(name);
     const mayBeEmpty = this.shape(name)?.some((dim) => dim === 0) !== false;
-    return this.emit('Reshape', [x, shape], mayBeEmpty && this.opset >= 14 ? { allowzero: 1 } : {});
+    return this.#reshape(x as string, this.shapeOf(name), mayBeEmpty && this.opset >= 14 ? { allowzero: 1 } : {});
   }
 
   unsqueeze(x: string | undefined, axes: readonly number[] | string): string {
-    return this.emit('Unsqueeze', [x, this.axes(axes)]);
+    const y = this.emit('Unsqueeze', [x, this.axes(axes)]);
+    this.#reshaped.set(y, this.#reshaped.get(x as string) ?? (x as string));
+    return y;
+  }
+
+  /** Of reshapes in a row the last alone counts. ONNX Runtime 1.30 fails to fuse them where the first's shape is computed. */
+  #reshape(x: string, shape: string, attributes: Readonly<Record<string, AttributeValue>>): string {
+    const source = this.#reshaped.get(x) ?? x;
+    const y = this.emit('Reshape', [source, shape], attributes);
+    this.#reshaped.set(y, source);
+    return y;
   }
 
   transpose(x: string, perm: readonly number[]): string {
