@@ -57,7 +57,7 @@ export function chainGraphs(first: Graph, second: Graph, options: ChainOptions =
   });
   const domains = new Set([...trunk.opsetImport, ...second.opsetImport].map(({ domain }) => normalDomain(domain)));
   return create(ModelProtoSchema, {
-    irVersion: [first.irVersion, second.irVersion].reduce((a, b) => (a < b ? b : a)),
+    irVersion: [first.irVersion, second.irVersion].toSorted((a, b) => Number(a - b))[1],
     opsetImport: [...domains].map((domain) =>
       create(OperatorSetIdProtoSchema, { domain, version: BigInt(commonOpset(trunk, second, domain)) }),
     ),

@@ -64,8 +64,9 @@ export function findCuts(graph: Graph, options: CutsOptions = {}): Cut[] {
   const facts = factsOf(graph, options.dims);
   const sources = sourcesOf(flow, facts);
   const costs = costsOf(graph, flow, facts);
-  const sets = separators(flow, facts, sources).map((tensor) => [tensor]);
-  if (most > 1) sets.push(...fewTensorCuts(flow, facts, sources, most));
+  const singles = separators(flow, facts, sources);
+  const sets = singles.map((tensor) => [tensor]);
+  if (most > 1) sets.push(...fewTensorCuts(flow, facts, sources, singles, most));
   const place = (ids: readonly number[]) => Math.max(...ids.map((tensor) => flow.producer[tensor]));
   const cuts = sets.flatMap((ids) => placed(flow, facts, costs, ids)).sort((a, b) => place(a.ids) - place(b.ids));
   const labelled = withBlocks(flow, costs, cuts);

@@ -13,16 +13,29 @@ const MAX_SETS = 20_000;
  * (pairs up to a few thousand nodes); in larger ones, those that some order of running the nodes passes through: the
  * file's own, every node as early as it can, and every node as late as it can.
  */
-export function fewTensorCuts(flow: Flow, facts: Facts, sources: Sources, most: number): number[][] {
+export function fewTensorCuts(
+  flow: Flow,
+  facts: Facts,
+  sources: Sources,
+  singles: readonly number[],
+  most: number,
+): number[][] {
   const found = new Map<string, number[]>();
+  const looked = new Set<string>();
+  const isSingle = new Set(singles);
+  const step = flow.nodes.length + flow.reads.reduce((sum, reads) => sum + reads.length, 0);
+  let checks = (10 * MAX_STEPS) / step;
   const add = (tensors: readonly number[]) => {
     const cut = [...tensors].sort((a, b) => flow.producer[a] - flow.producer[b] || a - b);
     const key = cut.join();
-    if (found.has(key) || found.size >= MAX_SETS || !isMinimal(flow, facts, cut)) return;
-    found.set(key, cut);
+    if (looked.has(key) || found.size >= MAX_SETS || checks <= 0) return;
+    looked.add(key);
+    // A tensor that is a cut by itself and depends on all that the others depend on makes them needless.
+    if (cut.some((tensor) => isSingle.has(tensor) && coversAll(sources, tensor, cut))) return;
+    checks -= cut.length + 1;
+    if (isMinimal(flow, facts, cut)) found.set(key, cut);
   };
   for (const cut of passedThrough(flow, most)) add(cut);
-  const step = flow.nodes.length + flow.reads.reduce((sum, reads) => sum + reads.length, 0);
   const live = new Walk(flow);
   live.back(flow.outputs, () => true);
   const candidates = [...flow.names.keys()].filter(
@@ -48,6 +61,14 @@ export function fewTensorCuts(flow: Flow, facts: Facts, sources: Sources, most: 
     grow([], size);
   }
   return [...found.values()];
+}
+
+function coversAll({ reach, words }: Sources, tensor: number, others: readonly number[]): boolean {
+  for (let word = 0; word < words; word++) {
+    const own = reach[tensor * words + word];
+    if (others.some((other) => (reach[other * words + word] | own) >>> 0 !== own)) return false;
+  }
+  return true;
 }
 
 /** Whether the tensors are a cut, and none of them can be left out with the same inputs on the head's side. */

@@ -203,7 +203,11 @@ async function causeOf(
   const plain = await compare(graph, parts, flow, facts, options, 'disabled');
   if (plain.relative > first.relative / 10) {
     const left = plain.relative.toExponential(2);
-    return `not the runtime's rewriting: with its optimization off ${left} is left`;
+    const half = parts.head.graph?.output.find(({ name }) => TOLERANCE[facts.dtype(name) as DType] !== undefined);
+    const rounding = half
+      ? `; '${half.name}' is ${facts.dtype(half.name)}, and a runtime that computes in float32 rounds to it only there`
+      : '';
+    return `not the runtime's rewriting: with its optimization off ${left} is left${rounding}`;
   }
   const left = plain.relative === 0 ? 'nothing' : plain.relative.toExponential(2);
   const pairs = fusedAcross(flow, parts);
