@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { openGraph } from '../onnx/file.ts';
-import type { Graph } from '../onnx/graph.ts';
+import { type Graph, mainGraph } from '../onnx/graph.ts';
 import { chainGraphs } from '../split/index.ts';
 
 /** Options of the commands that take a model, or several that are chained. */
@@ -10,17 +10,27 @@ export interface ChainOptions {
   readonly externalData?: boolean;
 }
 
-/** Adds the argument and the options that {@link openChain} reads. */
+/** Adds the argument and the options of a command about models. */
 export function addChain(command: Command): Command {
+  command.argument(
+    '<model...>',
+    'an ONNX file; several are chained, each one feeding the next by the names of tensors',
+  );
+  return addChainOptions(command).option(
+    '--dim <NAME=LENGTH>',
+    'length of a symbolic dimension; repeatable',
+    collectDim,
+  );
+}
+
+/** Adds the options that {@link openChain} reads. */
+export function addChainOptions(command: Command): Command {
   return command
-    .argument('<model...>', 'an ONNX file; several are chained, each one feeding the next by the names of tensors')
     .option(
       '--join <OUTPUT=INPUT>',
       'chain this output to this input where their names differ; repeatable',
       collectJoin,
-      {},
     )
-    .option('--dim <NAME=LENGTH>', 'length of a symbolic dimension; repeatable', collectDim)
     .option('--external-data', 'read tensors that a model keeps in other files of its folder');
 }
 
@@ -52,4 +62,18 @@ function pair(text: string, form: string): { name: string; value: string } {
   const at = text.lastIndexOf('=');
   if (at < 1 || at === text.length - 1) throw new InvalidArgumentError(`Write it as ${form}.`);
   return { name: text.slice(0, at), value: text.slice(at + 1) };
+}
+
+/** The tensors named: each `--at` is one name where the graph has it as it stands, else names joined by commas. */
+export function tensorsNamed(graph: Graph, at: readonly string[]): string[] {
+  const { input, node } = mainGraph(graph);
+  const names = new Set([...input.map(({ name }) => name), ...node.flatMap(({ output }) => output)]);
+  return at
+    .flatMap((text) => (names.has(text) ? [text] : text.split(',').map((name) => name.trim())))
+    .filter((name) => name !== '');
+}
+
+/** For an option that may be given several times. */
+export function collectText(text: string, before: readonly string[] = []): string[] {
+  return [...before, text];
 }

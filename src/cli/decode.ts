@@ -19,8 +19,8 @@ export function addDecode(program: Command): void {
       'Checks a packet and writes the feature as .npy: FILE.npy, or FILE-0.npy, FILE-1.npy … for several tensors.',
     )
     .argument('<packet>', 'the packet')
-    .requiredOption('--codec FILE', 'the codec that made it')
-    .requiredOption('--out FILE.npy', 'the feature to write')
+    .requiredOption('--codec <FILE>', 'the codec that made it')
+    .requiredOption('--out <FILE.npy>', 'the feature to write')
     .option('--json', 'print the tensors written as JSON')
     .addHelpText('after', '\nExample:\n  isthmus decode photo.packet --codec block6.codec --out feature.npy')
     .action(decode);

@@ -26,11 +26,11 @@ export function addEncode(program: Command): void {
         'one for each tensor at the cut in the order of the codec.',
     )
     .argument('<input...>', 'a picture (with --head), or .npy files')
-    .requiredOption('--codec FILE', 'the codec file')
-    .requiredOption('--out PACKET', 'the packet to write')
-    .option('--head MODEL', 'the head that the picture goes through');
+    .requiredOption('--codec <FILE>', 'the codec file')
+    .requiredOption('--out <PACKET>', 'the packet to write')
+    .option('--head <MODEL>', 'the head that the picture goes through');
   addPictureOptions(command)
-    .option('--json', 'print { packet, bytes, idealBytes } as JSON')
+    .option('--json', 'print { packet, bytes } as JSON')
     .addHelpText(
       'after',
       `

@@ -7,15 +7,15 @@ import { IsthmusError, messageOf } from '../errors.ts';
 import { Cache } from '../evaluate/index.ts';
 import { writeBeside } from '../files.ts';
 import { openNetwork } from '../network.ts';
-import { type Graph, openGraph } from '../onnx/index.ts';
+import type { Graph } from '../onnx/index.ts';
 import { identity } from '../packet/index.ts';
-import { chainGraphs } from '../split/index.ts';
 import { type InputSpec, openSuite, readSplit, taskNames } from '../tasks/index.ts';
 import { type FitJob, fitCodec, parseRecipe } from '../train/index.ts';
+import { addChainOptions, type ChainOptions, collectText, openChain, tensorsNamed } from './chain.ts';
 import { addPictureOptions, type PictureOptions, pictureInput } from './picture-input.ts';
 import { interruptible, progressBar } from './progress.ts';
 
-interface Options extends PictureOptions {
+interface Options extends PictureOptions, ChainOptions {
   at: string[];
   kind: CodecKind;
   out: string;
@@ -42,19 +42,19 @@ export function addFit(program: Command): void {
         'in order, and a folder of pictures.',
     )
     .argument('<models...>', 'a suite folder, or ONNX models in order')
-    .requiredOption('--at TENSOR', 'tensor to cut at, or a cut that the suite names; repeat for several', collect, [])
-    .requiredOption('--out FILE', 'the codec file to write')
-    .addOption(new Option('--kind KIND', 'kind of codec').choices(CODEC_KINDS).default('klt'))
-    .option('--bits B', 'klt: bits an element to aim at', number)
-    .option('--step S', "klt: quantization step in the feature's units", number)
-    .option('--axis N', 'klt: axis of the vectors (channels, or the last axis)', number)
-    .option('--levels N', 'int8-deflate: integers from -N to N', number)
-    .option('--images DIR', 'pictures to learn from')
-    .option('--split NAME', "the suite's split to learn from", 'train')
-    .option('--limit N', 'pictures to learn from, at most', number, 300)
-    .option('--seed N', 'chooses the pictures', number, 0);
-  addPictureOptions(command)
-    .option('--cache DIR', 'where features are kept between runs')
+    .requiredOption('--at <TENSOR>', 'tensor to cut at, or a cut that the suite names; repeat for several', collectText)
+    .requiredOption('--out <FILE>', 'the codec file to write')
+    .addOption(new Option('--kind <KIND>', 'kind of codec').choices(CODEC_KINDS).default('klt'))
+    .option('--bits <B>', 'klt: bits an element to aim at', number)
+    .option('--step <S>', "klt: quantization step in the feature's units", number)
+    .option('--axis <N>', 'klt: axis of the vectors (channels, or the last axis)', number)
+    .option('--levels <N>', 'int8-deflate: integers from -N to N', number)
+    .option('--images <DIR>', 'pictures to learn from')
+    .option('--split <NAME>', "the suite's split to learn from", 'train')
+    .option('--limit <N>', 'pictures to learn from, at most', number, 300)
+    .option('--seed <N>', 'chooses the pictures', number, 0);
+  addChainOptions(addPictureOptions(command))
+    .option('--cache <DIR>', 'where features are kept between runs')
     .option('--quiet', 'no progress')
     .option('--json', 'print what was made as JSON')
     .addHelpText(
@@ -128,8 +128,7 @@ async function sourceOf(models: readonly string[], options: Options): Promise<So
       'name a folder of pictures with --images DIR, or a suite folder instead of models',
     );
   }
-  const graphs = await Promise.all(models.map((path) => openGraph(path)));
-  const graph = graphs.reduce((first, second) => chainGraphs(first, second));
+  const graph = await openChain(models, options);
   return {
     graph,
     input: await pictureInput(graph, options),
@@ -145,7 +144,7 @@ async function suiteSource(folder: string, options: Options): Promise<Source> {
   const { graph, input } = await openNetwork(suite, names[0]);
   const images =
     options.images === undefined ? [...new Set(items.map(({ path }) => path))] : await picturesIn(options.images);
-  return { graph, input, images, cut: options.at.flatMap((name) => suite.cuts[name] ?? [name]) };
+  return { graph, input, images, cut: options.at.flatMap((name) => suite.cuts[name] ?? tensorsNamed(graph, [name])) };
 }
 
 /** The files of a folder and the folders in it, in order of their names. */
@@ -158,10 +157,6 @@ async function picturesIn(folder: string): Promise<string[]> {
     throw new IsthmusError('FILE_NOT_FOUND', `cannot list ${folder}: ${messageOf(cause)}`, { cause });
   }
   throw new IsthmusError('FILE_NOT_FOUND', `${folder} holds no pictures (jpg, png, webp, avif, gif, tiff)`);
-}
-
-function collect(value: string, before: string[]): string[] {
-  return [...before, value];
 }
 
 function number(text: string): number {

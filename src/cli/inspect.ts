@@ -37,7 +37,7 @@ export function addInspect(program: Command): void {
     .summary('itemize a model, a codec file or a packet')
     .description('Tells what a file is and what each of its bytes is spent on.')
     .argument('<file>', 'an ONNX model, a codec file or a packet')
-    .option('--codec FILE', 'for a packet: the codec that made it, to look into the body')
+    .option('--codec <FILE>', 'for a packet: the codec that made it, to look into the body')
     .option('--json', 'print as JSON')
     .addHelpText('after', '\nExample:\n  isthmus inspect photo.packet --codec block6.codec')
     .action(inspect);

@@ -16,11 +16,11 @@ type Triple = [number, number, number];
 /** Adds the options that {@link pictureInput} reads. */
 export function addPictureOptions(command: Command): Command {
   return command
-    .option('--suite DIR', 'prepare pictures as the suite.json in this folder says')
-    .option('--mean R,G,B', 'mean of the channels, of values from 0 to 1', triple, [0.5, 0.5, 0.5])
-    .option('--std R,G,B', 'standard deviation of the channels', triple, [0.5, 0.5, 0.5])
-    .option('--order ORDER', 'RGB or BGR', oneOf('RGB', 'BGR'), 'RGB')
-    .option('--size WxH', "the picture's size, where the model leaves it open", size);
+    .option('--suite <DIR>', 'prepare pictures as the suite.json in this folder says')
+    .option('--mean <R,G,B>', 'mean of the channels, of values from 0 to 1', triple, [0.5, 0.5, 0.5])
+    .option('--std <R,G,B>', 'standard deviation of the channels', triple, [0.5, 0.5, 0.5])
+    .option('--order <ORDER>', 'RGB or BGR', oneOf('RGB', 'BGR'), 'RGB')
+    .option('--size <WxH>', "the picture's size, where the model leaves it open", size);
 }
 
 /**

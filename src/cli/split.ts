@@ -3,10 +3,9 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { IsthmusError, messageOf } from '../errors.ts';
 import { saveGraph } from '../onnx/file.ts';
-import { type Graph, mainGraph } from '../onnx/graph.ts';
 import { openOnnxRuntimeNode } from '../runtime/index.ts';
 import { cutGraph, type Halves, type Verification, verifySplit } from '../split/index.ts';
-import { addChain, type ChainOptions, openChain } from './chain.ts';
+import { addChain, type ChainOptions, collectText, openChain, tensorsNamed } from './chain.ts';
 
 interface Options extends ChainOptions {
   readonly at: readonly string[];
@@ -25,7 +24,7 @@ export function addSplit(program: Command): void {
         'tail.onnx. A difference above 1e-5 of the largest magnitude (more for 16-bit floats) is an error, and then nothing is written.',
     );
   addChain(command)
-    .requiredOption('--at <TENSOR>', 'a tensor of the cut, or several joined by commas; repeatable', collect)
+    .requiredOption('--at <TENSOR>', 'a tensor of the cut, or several joined by commas; repeatable', collectText)
     .requiredOption('--out <DIR>', 'folder for head.onnx and tail.onnx')
     .option('--no-verify', 'do not run the halves: for models that ONNX Runtime cannot load')
     .option('--json', 'print as JSON')
@@ -38,7 +37,7 @@ export function addSplit(program: Command): void {
 
 async function split(paths: string[], options: Options): Promise<void> {
   const graph = await openChain(paths, options);
-  const tensors = tensorsOf(graph, options.at);
+  const tensors = tensorsNamed(graph, options.at);
   const halves = cutGraph(graph, tensors);
   const verification = options.verify
     ? await verifySplit(graph, halves, { open: openOnnxRuntimeNode, dims: options.dim })
@@ -46,19 +45,6 @@ async function split(paths: string[], options: Options): Promise<void> {
   const files = await save(halves, options.out, options.externalData ?? false);
   const report = { tensors, ...files, ...(verification && { difference: verification }) };
   process.stdout.write(options.json ? `${JSON.stringify(report)}\n` : textOf(files, halves, verification));
-}
-
-function collect(text: string, before: readonly string[] = []): string[] {
-  return [...before, text];
-}
-
-/** The tensors named: each `--at` is one name where the graph has it as it stands, else names joined by commas. */
-function tensorsOf(graph: Graph, at: readonly string[]): string[] {
-  const { input, node } = mainGraph(graph);
-  const names = new Set([...input.map(({ name }) => name), ...node.flatMap(({ output }) => output)]);
-  return at
-    .flatMap((text) => (names.has(text) ? [text] : text.split(',').map((name) => name.trim())))
-    .filter((name) => name !== '');
 }
 
 /**

@@ -1,10 +1,10 @@
 import type { Cut } from './cuts.ts';
 
 /**
- * Features of more bytes than this times the raw inputs are not worth sending. Above 1, because a codec spends fewer
- * bits on a number of a feature than the inputs' own type has: the stages of a ResNet lie between 0.7 and 5.3.
+ * Features of more bytes than this times the raw inputs are not worth sending. Above 1, because a codec spends far fewer
+ * bits on a number of a feature than its type has: the ends of a ResNet's stages, where people do cut, lie between 0.7 and 5.3.
  */
-const MOST_BYTES = 2;
+const MOST_BYTES = 8;
 
 /** A cut as this choice sees it. */
 export interface Choice extends Cut {
@@ -17,7 +17,7 @@ export interface Choice extends Cut {
 /**
  * The cuts that somebody would choose, in the order given. Of neighbours between which nothing is multiplied, the one
  * of fewest bytes stays (among equals the last that is not a mere change of layout), and the end of a block. Cuts with
- * more than twice the bytes of the head's inputs, and those that leave one side nothing to multiply, go unless no other
+ * more than eight times the bytes of the head's inputs, and those that leave one side nothing to multiply, go unless no other
  * is left. Sets of several tensors stay only if no cut of as few bytes, tensors and multiply-accumulates in the head is
  * there.
  */
