@@ -1,4 +1,4 @@
-import type { Codec } from '../codec/index.ts';
+import { type Codec, type FeatureTensor, int8DeflateCodec, rawCodec } from '../codec/index.ts';
 import { IsthmusError } from '../errors.ts';
 import { pixelsToTensor, type Tail } from '../tasks/index.ts';
 import type { Tensor } from '../tensor.ts';
@@ -6,6 +6,7 @@ import { type Bed, pointOf } from './bed.ts';
 import { type Conditions, journaled, measuring } from './conditions.ts';
 import type { Cut } from './cuts.ts';
 import type { Features } from './features.ts';
+import { fitKltLadder, KLT_FIRST } from './fit.ts';
 import type { Input } from './inputs.ts';
 import type { Ladder, Rung } from './ladder.ts';
 import { type Carried, measure } from './measure.ts';
@@ -154,6 +155,66 @@ function carryFeature(codec: Codec, feature: readonly Tensor[]): Carried {
     encodeMs: encoded - start,
     decodeMs: end - encoded,
   };
+}
+
+/** Steps of int8-deflate, coarse to fine, and those that are always measured. */
+const LEVELS = [7, 15, 31, 63, 127];
+export const LEVELS_FIRST = [1, 3] as const;
+
+/** Which codecs to measure, and the images to fit them on. */
+export interface CodecWays {
+  readonly ways: readonly Way[];
+  readonly codecs: readonly { readonly name: string; readonly codec: Codec }[];
+  readonly training: readonly Input[];
+}
+
+/** A ladder for each kind of codec among the ways, and for each codec file made for the cut. */
+export async function codecLadders(
+  run: Conditions,
+  bed: Bed,
+  at: CutBed,
+  { ways, codecs, training }: CodecWays,
+): Promise<Ladder[]> {
+  const source = { features: featureTensors(at.cut, await at.features.of(bed.inputs[0])) };
+  const ladders: Ladder[] = [];
+  if (ways.includes('raw-f32')) ladders.push(single(codecRung(run, bed, at, rawCodec('raw-f32', source), 'float32')));
+  if (ways.includes('raw-f16')) ladders.push(single(codecRung(run, bed, at, rawCodec('raw-f16', source), 'float16')));
+  if (ways.includes('int8-deflate')) {
+    const made = LEVELS.map((levels) => ({ codec: int8DeflateCodec(source, levels), setting: `levels=${levels}` }));
+    ladders.push({
+      first: LEVELS_FIRST,
+      rungs: made.map(({ codec, setting }) => codecRung(run, bed, at, codec, setting)),
+    });
+  }
+  if (ways.includes('klt') && training.length > 0) {
+    run.meter.begin(`fitting klt at ${at.cut.name}`);
+    const fitted = await fitKltLadder(source, at.features, training, run.cache, {
+      batch: run.batch,
+      signal: run.signal,
+    });
+    ladders.push({
+      first: KLT_FIRST,
+      rungs: fitted.map((codec) => codecRung(run, bed, at, codec, codec.setting.replace(' ', '='))),
+    });
+  }
+  for (const { name, codec } of codecs) {
+    if (codec.features.map((each) => each.name).join() !== at.cut.name) continue;
+    ladders.push(single(codecRung(run, bed, at, codec, `${name.replaceAll(' ', '_')} (file)`)));
+  }
+  return ladders;
+}
+
+function featureTensors(cut: Cut, feature: readonly Tensor[]): FeatureTensor[] {
+  return feature.map(({ dtype, shape }, i) => {
+    const name = cut.tensors[i];
+    if (dtype === 'float32' || dtype === 'float16') return { name, dtype, shape };
+    throw new IsthmusError('CUT_INVALID', `'${name}' is ${dtype}; codecs send float32 and float16: cut elsewhere`);
+  });
+}
+
+/** A ladder of one rung. */
+export function single(rung: Ladder['rungs'][number]): Ladder {
+  return { rungs: [rung], first: [0, 1] };
 }
 
 interface RungName {
