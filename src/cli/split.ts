@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { IsthmusError, messageOf } from '../errors.ts';
-import { saveGraph } from '../onnx/file.ts';
+import { type Graph, mainGraph, saveGraph } from '../onnx/index.ts';
 import { openOnnxRuntimeNode } from '../runtime/index.ts';
 import { cutGraph, type Halves, type Verification, verifySplit } from '../split/index.ts';
 import { addChain, type ChainOptions, collectText, openChain, tensorsNamed } from './chain.ts';
