@@ -17,7 +17,7 @@ const hashOf = (integers: bigint[][]): string => {
   return createHash('sha256').update(new Uint8Array(view.buffer)).digest('hex');
 };
 
-describe('a decoder written from the specifications alone', () => {
+describe('a decoder that follows the specifications and shares no code', () => {
   it.each(manifest.codecs as { file: string; id: string }[])('opens $file', ({ file, id }) => {
     expect(openCodec(golden(file)).identity).toBe(Number.parseInt(id, 16));
   });

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { inflateRawSync } from 'node:zlib';
 
 /*
- * A second decoder, written from docs/packet.md and docs/codec-file.md alone: it shares no code with src/, works with
+ * A second decoder that follows docs/packet.md and docs/codec-file.md: it shares no code with src/, works with
  * BigInt where src/ works with int32, looks symbols up one by one, reads the zip from its end, inflates by zlib and makes
  * halves from their fields. What it decodes like src/, the pages say.
  */
