@@ -21,7 +21,7 @@ export interface Limits {
   tensorBytes: number;
   /** Dimensions of a tensor; the runtimes stop at 8 or so. */
   tensorRank: number;
-  /** Bytes of a packet: the raw float32 feature of a large model fits. */
+  /** Bytes of a packet: the largest feature that a codec may have fits raw, with its frame. */
   packetBytes: number;
   /** Bytes of a codec file. */
   codecBytes: number;
@@ -35,7 +35,7 @@ export interface Limits {
   imageBytes: number;
   /** Pixels of an image, counted before it is decoded. */
   imagePixels: number;
-  /** Tokens of a question; the rest is refused, not cut silently. */
+  /** Characters of a question; a longer one is refused, not cut silently. */
   questionCharacters: number;
 }
 
@@ -48,7 +48,7 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   tfjsBytes: 2 ** 31 - 1,
   tensorBytes: 2 ** 31 - 1,
   tensorRank: 16,
-  packetBytes: 64 * 2 ** 20,
+  packetBytes: 257 * 2 ** 20,
   codecBytes: 256 * 2 ** 20,
   codecJsonBytes: 2 ** 20,
   featureBytes: 256 * 2 ** 20,

@@ -33,3 +33,9 @@ export function newTable(head: string[], left: number, styled: boolean): Table.T
     ...(styled ? {} : { chars: PLAIN }),
   });
 }
+
+/** Names from files with their control characters made visible, so that a file cannot steer the terminal it is shown on. */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  return text.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/g, '\ufffd');
+}

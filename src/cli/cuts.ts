@@ -1,6 +1,6 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { assumedLengths, type Block, type Cut, findCuts } from '../split/index.ts';
-import { newTable } from '../table.ts';
+import { newTable, printable } from '../table.ts';
 import { addChain, type ChainOptions, openChain } from './chain.ts';
 
 interface Options extends ChainOptions {
@@ -66,7 +66,7 @@ function tableOf(cuts: readonly Cut[]): string {
   const stages = new Set(cuts.map(({ block }) => block?.stage)).size;
   for (const cut of cuts) {
     table.push([
-      cut.tensors.map(({ name }) => name).join('\n'),
+      cut.tensors.map(({ name }) => printable(name)).join('\n'),
       cut.tensors.map(({ dtype, shape }) => `${dtype}[${shape.join(',')}]`).join('\n'),
       cut.block ? blockName(cut.block, stages > 2) : '',
       cut.bytes.toLocaleString('en'),

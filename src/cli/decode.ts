@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { readWhole } from '../files.ts';
 import { DEFAULT_LIMITS } from '../limits.ts';
+import { printable } from '../table.ts';
 import { openCodec } from './codec-file.ts';
 import { writeNpy } from './npy.ts';
 
@@ -36,5 +37,7 @@ async function decode(path: string, options: Options): Promise<void> {
   for (const [i, tensor] of tensors.entries()) await writeNpy(files[i], tensor);
   const written = tensors.map(({ shape }, i) => ({ name: codec.features[i].name, shape, file: files[i] }));
   if (options.json) process.stdout.write(`${JSON.stringify(written)}\n`);
-  else for (const { name, shape, file } of written) process.stdout.write(`${file}: ${name} [${shape.join(', ')}]\n`);
+  else
+    for (const { name, shape, file } of written)
+      process.stdout.write(`${file}: ${printable(name)} [${shape.join(', ')}]\n`);
 }

@@ -14,7 +14,7 @@ import {
   walkNodes,
 } from '../onnx/index.ts';
 import { type Frame, identity, openPacket, PACKET_VERSION } from '../packet/index.ts';
-import { newTable } from '../table.ts';
+import { newTable, printable } from '../table.ts';
 import { openCodec } from './codec-file.ts';
 
 interface Options {
@@ -132,11 +132,11 @@ function inspectModel(graph: Graph, bytes: number): Inspection {
 function textOf(path: string, { kind, bytes, facts, items }: Inspection): string {
   const lines = [`${path}: ${kind}, ${bytes} bytes`];
   for (const [name, value] of Object.entries(facts)) {
-    if (name !== 'card') lines.push(`  ${name}: ${Array.isArray(value) ? value.join(', ') : value}`);
+    if (name !== 'card') lines.push(printable(`  ${name}: ${Array.isArray(value) ? value.join(', ') : value}`));
   }
   const table = newTable(['spent on', 'bytes', 'share'], 1, process.stdout.isTTY === true);
   for (const item of items) {
-    table.push([item.what, Number(item.bytes.toFixed(1)), `${((100 * item.bytes) / bytes).toFixed(1)} %`]);
+    table.push([printable(item.what), Number(item.bytes.toFixed(1)), `${((100 * item.bytes) / bytes).toFixed(1)} %`]);
   }
   return `${lines.join('\n')}\n${table.toString()}\n`;
 }

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 import { realpathSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { Command } from 'commander';
+import { Command, CommanderError } from 'commander';
 import pc from 'picocolors';
 import manifest from '../../package.json' with { type: 'json' };
 import { IsthmusError } from '../errors.ts';
+import { printable } from '../table.ts';
 import { addBench } from './bench.ts';
 import { addCuts } from './cuts.ts';
 import { addDecode } from './decode.ts';
@@ -18,6 +19,7 @@ export function program(): Command {
   const command = new Command('isthmus')
     .description('Cut a neural network in two: the head on a device, a small packet, the tail at the edge.')
     .version(manifest.version)
+    .exitOverride()
     .showHelpAfterError('(isthmus COMMAND --help shows an example)')
     .configureHelp({ showGlobalOptions: false });
   for (const add of [addCuts, addSplit, addFit, addEncode, addDecode, addInspect, addBench]) add(command);
@@ -27,14 +29,14 @@ export function program(): Command {
 /** Exit codes: 0 done, 1 an error, 2 wrong usage (commander's), 130 cancelled. */
 async function main(): Promise<void> {
   try {
-    await program()
-      .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
-      .parseAsync();
+    await program().parseAsync();
   } catch (error) {
-    if (!(error instanceof IsthmusError)) throw error;
-    const { red, dim } = pc.createColors(process.stderr.isTTY === true);
-    process.stderr.write(`${red('isthmus:')} ${error.message} ${dim(`(${error.code})`)}\n`);
-    process.exitCode = error.code === 'ABORTED' ? 130 : 1;
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : 2;
+    else if (error instanceof IsthmusError) {
+      const { red, dim } = pc.createColors(process.stderr.isTTY === true);
+      process.stderr.write(`${red('isthmus:')} ${printable(error.message)} ${dim(`(${error.code})`)}\n`);
+      process.exitCode = error.code === 'ABORTED' ? 130 : 1;
+    } else throw error;
   }
 }
 

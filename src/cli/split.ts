@@ -5,6 +5,7 @@ import { IsthmusError, messageOf } from '../errors.ts';
 import { type Graph, mainGraph, saveGraph } from '../onnx/index.ts';
 import { openOnnxRuntimeNode } from '../runtime/index.ts';
 import { cutGraph, type Halves, type Verification, verifySplit } from '../split/index.ts';
+import { printable } from '../table.ts';
 import { addChain, type ChainOptions, collectText, openChain, tensorsNamed } from './chain.ts';
 
 interface Options extends ChainOptions {
@@ -75,7 +76,7 @@ async function save(
 }
 
 function textOf(files: { head: string; tail: string }, { head, tail }: Halves, verification?: Verification): string {
-  const names = (infos: readonly { name: string }[]) => infos.map(({ name }) => name).join(', ');
+  const names = (infos: readonly { name: string }[]) => infos.map(({ name }) => printable(name)).join(', ');
   const describe = (file: string, graph: Graph) =>
     `${file}: ${mainGraph(graph).node.length} nodes, ${names(mainGraph(graph).input)} -> ${names(mainGraph(graph).output)}\n`;
   const checked =
