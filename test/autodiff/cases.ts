@@ -69,11 +69,9 @@ const fed = (input: Input): Input => ({ ...input, isConstant: false });
 
 export interface Case {
   readonly op: string;
-  /** Operator sets to try; 13, 17 and 21 by default. */
+  /** Operator sets to try; 13 and 21 by default. */
   readonly opsets?: readonly number[];
   readonly draw: (d: Draw) => Sample;
-  /** Whether the rule wants constant lengths. */
-  readonly isFixedShape?: boolean;
 }
 
 const unary = (
@@ -155,7 +153,7 @@ function windowed(d: Draw, isPool: boolean) {
     isPool && auto !== 'VALID' ? Math.min(stride, kernel[axis]) : stride,
   );
   // SAME with dilations is read differently by runtimes.
-  const attributes = auto.startsWith('SAME')
+  const attributes: Record<string, number[] | number | string> = auto.startsWith('SAME')
     ? { kernel_shape: kernel, strides, ...padding }
     : { kernel_shape: kernel, strides, ...(isPool && d.opset < 19 ? {} : { dilations }), ...padding };
   return { kernel, positions, attributes };
@@ -163,15 +161,59 @@ function windowed(d: Draw, isPool: boolean) {
 
 const convolution: Case = {
   op: 'Conv',
-  isFixedShape: true,
   draw: (d) => {
     const { kernel, positions, attributes } = windowed(d, false);
     const group = d.pick(1, 1, 2, 3);
     const [inGroup, outGroup] = [d.int(1, 2), d.int(1, 2)];
-    const x = d.real([d.int(1, 3), group * inGroup, ...positions]);
-    const w = d.real([group * outGroup, inGroup, ...kernel]);
+    const isSame = String(attributes.auto_pad).startsWith('SAME');
+    const x = { ...d.real([d.int(1, 3), group * inGroup, ...positions]), isFixedShape: isSame };
+    const w = { ...d.real([group * outGroup, inGroup, ...kernel]), isFixedShape: true };
     const bias = d.pick([], [d.real([group * outGroup])]);
     return { inputs: [x, w, ...bias], attributes: { ...attributes, group } };
+  },
+};
+
+const transposedConvolution: Case = {
+  op: 'ConvTranspose',
+  draw: (d) => {
+    const axes = d.int(1, 2);
+    const each = (low: number, high: number) => Array.from({ length: axes }, () => d.int(low, high));
+    const [kernel, strides, dilations, positions] = [each(1, 3), each(1, 3), each(1, 2), each(2, 4)];
+    const pads = [...kernel, ...kernel].map((length) => d.int(0, Math.min(1, length - 1)));
+    const group = d.pick(1, 1, 2);
+    const [inGroup, outGroup] = [d.int(1, 2), d.int(1, 2)];
+    const x = d.real([d.int(1, 3), group * inGroup, ...positions]);
+    const w = { ...d.real([group * inGroup, outGroup, ...kernel]), isFixedShape: true };
+    const attributes = { kernel_shape: kernel, strides, dilations, pads, group };
+    const more = d.pick<Record<string, number[]>>(
+      {},
+      { output_padding: strides.map((stride) => d.int(0, stride - 1)) },
+    );
+    return { inputs: [x, w, ...d.pick([], [d.real([group * outGroup])])], attributes: { ...attributes, ...more } };
+  },
+};
+
+const einsum: Case = {
+  op: 'Einsum',
+  draw: (d) => {
+    const equation = d.pick(
+      'ij,jk->ik',
+      'bhqd,bhkd->bhqk',
+      'bqd,bkd',
+      'bij,j->bi',
+      'ij->ji',
+      'ij->i',
+      'ijk->j',
+      'i,j->ij',
+      'bn,bmn,m->b',
+      'ij,ij->',
+    );
+    const lengths = new Map([...'bhqdkijmn'].map((letter) => [letter, d.int(1, 3)]));
+    const shapes = equation.split('->')[0].split(',');
+    return {
+      inputs: shapes.map((term) => d.real([...term].map((letter) => lengths.get(letter) as number))),
+      attributes: { equation },
+    };
   },
 };
 
@@ -359,6 +401,7 @@ export const CASES: readonly Case[] = [
   unary('com.microsoft.Gelu'),
   matrices,
   gemm,
+  einsum,
   reduction('ReduceSum'),
   reduction('ReduceMean'),
   reduction('ReduceMax', 'distinct'),
@@ -386,8 +429,10 @@ export const CASES: readonly Case[] = [
   { op: 'Flatten', draw: (d) => ({ inputs: [d.real([2, 3, 2])], attributes: { axis: d.int(-3, 3) } }) },
   {
     op: 'Squeeze',
-    draw: (d) => ({ inputs: [d.real([1, 3, 1]), d.pick(undefined, list(0), list(-1), list(0, 2))] }),
-    isFixedShape: true,
+    draw: (d) => {
+      const axes = d.pick(undefined, list(0), list(-1), list(0, 2));
+      return { inputs: [{ ...d.real([1, 3, 1]), isFixedShape: axes === undefined }, axes] };
+    },
   },
   {
     op: 'Unsqueeze',
@@ -514,17 +559,17 @@ export const CASES: readonly Case[] = [
     },
   },
   convolution,
+  transposedConvolution,
   { op: 'GlobalAveragePool', draw: (d) => ({ inputs: [d.real([2, 2, ...d.shape(1, 2)])] }) },
   { op: 'GlobalMaxPool', draw: (d) => ({ inputs: [d.distinct([2, 2, ...d.shape(1, 2)])] }) },
   {
     op: 'AveragePool',
-    isFixedShape: true,
     draw: (d) => {
       const { positions, attributes } = windowed(d, true);
-      return {
-        inputs: [d.real([d.int(1, 2), d.int(1, 2), ...positions])],
-        attributes: { ...attributes, count_include_pad: d.int(0, 1) },
-      };
+      const count = d.int(0, 1);
+      const isCounted = attributes.auto_pad === 'VALID' || (count === 1 && attributes.pads && !attributes.ceil_mode);
+      const x = { ...d.real([d.int(1, 2), d.int(1, 2), ...positions]), isFixedShape: !isCounted };
+      return { inputs: [x], attributes: { ...attributes, count_include_pad: count } };
     },
   },
   {
@@ -532,7 +577,7 @@ export const CASES: readonly Case[] = [
     opsets: [16, 21],
     draw: (d) => {
       const { positions, attributes } = windowed(d, true);
-      return { inputs: [d.distinct([1, d.int(1, 2), ...positions])], attributes: attributes };
+      return { inputs: [d.distinct([1, d.int(1, 2), ...positions])], attributes };
     },
   },
 ];

@@ -14,8 +14,8 @@ export interface Input {
   readonly dtype?: 'int64' | 'int32' | 'bool';
   /** Stored in the model rather than fed. */
   readonly isConstant?: boolean;
-  /** Not differentiated. */
-  readonly isFixed?: boolean;
+  /** Declared with its lengths even where others are symbolic. */
+  readonly isFixedShape?: boolean;
 }
 
 /** One application of an operator; `undefined` leaves an optional input out. */
@@ -79,9 +79,7 @@ async function errorOf(
     const { shape, dtype } = outputs[`y${i}`];
     weights[`r${i}`] = floats(dtype as Real, shape, () => 2 * random() - 1);
   }
-  const wanted = sample.inputs.flatMap((input, i) =>
-    input && !input.dtype && !input.isConstant && !input.isFixed ? [`x${i}`] : [],
-  );
+  const wanted = sample.inputs.flatMap((input, i) => (input && !input.dtype && !input.isConstant ? [`x${i}`] : []));
   const whole = model(op, opset, sample, real, isOpen, Object.entries(weights));
   const backward = await open(differentiate(whole, { of: 'loss', with: wanted, ...options }));
   const gradients = await backward.run({ ...feeds, ...weights });
@@ -154,7 +152,7 @@ function model(
 ): Graph {
   const inputs = sample.inputs.flatMap((input, i) => {
     if (!input || input.isConstant) return [];
-    const shape = isOpen ? input.shape.map((_, axis) => `x${i}_${axis}`) : input.shape;
+    const shape = isOpen && !input.isFixedShape ? input.shape.map((_, axis) => `x${i}_${axis}`) : input.shape;
     return [{ name: `x${i}`, dtype: input.dtype ?? real, shape }];
   });
   const initializers: Feeds = {};

@@ -125,6 +125,15 @@ describe('the graph of gradients', () => {
     expect(result['grad/w']).toEqual([0.5, 0.25]);
   });
 
+  it('lets through in training what dropout kept', async () => {
+    const nodes = [node('Dropout', ['x', 'ratio', 'training'], ['y', 'mask']), total('y')];
+    const initializers = { ratio: floats([], 0.75), training: tensor('bool', [], Uint8Array.of(1)) };
+    const x = floats([64], ...Array.from({ length: 64 }, (_, i) => i + 1));
+    const result = await run(differentiate(graphOf({ nodes, initializers }), { of: 'loss', with: ['x'] }), { x });
+    expect(new Set(result['grad/x'])).toEqual(new Set([0, 4]));
+    expect(result['grad/x'].reduce((sum, each, i) => sum + each * (i + 1), 0)).toBe(result.loss[0]);
+  });
+
   it('rounds straight through', async () => {
     const graph = graphOf({ nodes: [node('Round', ['x'], ['q']), node('Mul', ['q', 'q'], ['y']), total('y')] });
     const result = await run(differentiate(graph, { of: 'loss', with: ['x'] }), { x: floats([2], 1.4, -2.6) });

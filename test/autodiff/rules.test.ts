@@ -4,16 +4,15 @@ import { CASES, Draw } from './cases.ts';
 import { checkRule } from './check.ts';
 
 /** Random samples for each operator set, in turn of constant and of symbolic lengths. */
-const SAMPLES = 8;
+const SAMPLES = 6;
 
 describe('each rule agrees with central differences', () => {
-  for (const { op, opsets = [13, 17, 21], draw, isFixedShape } of CASES) {
+  for (const { op, opsets = [13, 21], draw } of CASES) {
     it(op, async () => {
       for (const opset of opsets) {
         for (let seed = 1; seed <= SAMPLES; seed++) {
           const sample = draw(new Draw(1000 * opset + seed, opset));
-          const isOpen = seed % 2 === 0 && !isFixedShape;
-          const { dtype, error } = await checkRule(op, opset, sample, seed, isOpen);
+          const { dtype, error } = await checkRule(op, opset, sample, seed, seed % 2 === 0);
           const what = `${op} ${opset}, sample ${seed}: ${dtype}, ${JSON.stringify(sample)}`;
           expect(error, what).toBeLessThan(dtype === 'float64' ? 1e-6 : 5e-3);
         }

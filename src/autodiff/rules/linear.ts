@@ -3,6 +3,7 @@ import type { Dim } from '../../onnx/dim.ts';
 import type { NodeProto } from '../../onnx/onnx_pb.ts';
 import type { Backward } from '../backward.ts';
 import type { Rule } from '../rule.ts';
+import { Einsum } from './einsum.ts';
 
 /** The matrices with rows and columns exchanged. */
 function transposed(g: Backward, x: string, rank: number): string {
@@ -72,4 +73,4 @@ const Gemm: Rule = (node, g, [dy]) => {
   return [da, db, g.unbroadcast(scaled, g.shape(node.output[0]), c)];
 };
 
-export const LINEAR: Readonly<Record<string, Rule>> = { MatMul, Gemm };
+export const LINEAR: Readonly<Record<string, Rule>> = { MatMul, Gemm, Einsum };
