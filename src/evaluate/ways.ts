@@ -192,9 +192,12 @@ export async function codecLadders(
       batch: run.batch,
       signal: run.signal,
     });
+    // Features that hardly vary give the same codec for several rates.
+    const distinct = fitted.filter(({ id }, i) => fitted.findIndex((other) => other.id === id) === i);
+    const [from, to] = KLT_FIRST;
     ladders.push({
-      first: KLT_FIRST,
-      rungs: fitted.map((codec) => codecRung(run, bed, at, codec, codec.setting.replace(' ', '='))),
+      first: [Math.min(from, distinct.length - 1), Math.min(to, distinct.length)],
+      rungs: distinct.map((codec) => codecRung(run, bed, at, codec, codec.setting.replace(' ', '='))),
     });
   }
   for (const { name, codec } of codecs) {
