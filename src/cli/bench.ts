@@ -84,6 +84,8 @@ Examples:
 async function run(dir: string, options: Options): Promise<void> {
   const start = performance.now();
   const cache = new Cache(options.cache);
+  // Found out now, not after an hour.
+  if (options.out !== undefined) await makeFolder(options.out);
   const show = reporter(options.quiet);
   const result = await bench({
     dir,
@@ -146,7 +148,6 @@ function circumstances(start: number) {
 }
 
 async function writeResults(folder: string, document: { readonly points: BenchResult['points'] }): Promise<void> {
-  await makeFolder(folder);
   const text = (content: string) => [new TextEncoder().encode(content)];
   await writeBeside(join(folder, 'points.json'), text(`${JSON.stringify(document, null, 2)}\n`));
   await writeBeside(join(folder, 'points.csv'), text(pointsToCsv(document.points)));
