@@ -1,4 +1,5 @@
 import { type Command, InvalidArgumentError } from 'commander';
+import { type Graph, inferShapes } from '../onnx/index.ts';
 import { assumedLengths, type Block, type Cut, findCuts } from '../split/index.ts';
 import { newTable, printable } from '../table.ts';
 import { addChain, type ChainOptions, openChain } from './chain.ts';
@@ -33,7 +34,7 @@ async function listCuts(paths: string[], options: Options): Promise<void> {
     process.stdout.write(`${JSON.stringify(cuts)}\n`);
     return;
   }
-  process.stdout.write(cuts.length === 0 ? `${none(options)}\n` : `${tableOf(cuts)}\n`);
+  process.stdout.write(cuts.length === 0 ? `${none(graph, options)}\n` : `${tableOf(cuts)}\n`);
   const assumed = Object.entries(assumedLengths(graph, options.dim));
   if (assumed.length > 0) {
     process.stderr.write(
@@ -42,7 +43,11 @@ async function listCuts(paths: string[], options: Options): Promise<void> {
   }
 }
 
-function none({ maxTensors, all }: Options): string {
+function none(graph: Graph, { maxTensors, all, dim }: Options): string {
+  const [first] = inferShapes(graph, { dims: dim }).unknown;
+  if (first) {
+    return `No cut is listed, because shapes are not known from ${first.opType} '${printable(first.node)}' on: ${first.why}.`;
+  }
   const wider = [...(maxTensors < 4 ? [`--max-tensors ${maxTensors + 1}`] : []), ...(all ? [] : ['--all'])].join(
     ' or ',
   );

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { IsthmusError, messageOf } from '../errors.ts';
-import { type Graph, mainGraph, saveGraph } from '../onnx/index.ts';
+import { type Graph, mainGraph, saveGraph, trueInputs } from '../onnx/index.ts';
 import { openOnnxRuntimeNode } from '../runtime/index.ts';
 import { cutGraph, type Halves, type Verification, verifySplit } from '../split/index.ts';
 import { printable } from '../table.ts';
@@ -78,7 +78,7 @@ async function save(
 function textOf(files: { head: string; tail: string }, { head, tail }: Halves, verification?: Verification): string {
   const names = (infos: readonly { name: string }[]) => infos.map(({ name }) => printable(name)).join(', ');
   const describe = (file: string, graph: Graph) =>
-    `${file}: ${mainGraph(graph).node.length} nodes, ${names(mainGraph(graph).input)} -> ${names(mainGraph(graph).output)}\n`;
+    `${file}: ${mainGraph(graph).node.length} nodes, ${names(trueInputs(mainGraph(graph)))} -> ${names(mainGraph(graph).output)}\n`;
   const checked =
     verification === undefined
       ? 'Not verified.\n'
