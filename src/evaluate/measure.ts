@@ -43,7 +43,7 @@ export interface MeasureOptions {
 }
 
 /** Batches of a way that run alone, so that nothing beside them slows what is timed. */
-const TIMED_BATCHES = 2;
+const TIMED_BATCHES = 1;
 
 /** What answers: the task, and tails of one kind that can work side by side. */
 export interface Answering {

@@ -29,11 +29,11 @@ export const PICTURE_SETTINGS = {
 /** What pictures are sent as. */
 export const PICTURE_FORMATS: readonly PictureFormat[] = [
   { way: 'png', chroma: null, qualities: [9], first: [0, 1] },
-  { way: 'jpeg', chroma: '4:2:0', qualities: [10, 20, 40, 60, 75, 87, 94, 97], first: [3, 6] },
-  { way: 'jpeg', chroma: '4:4:4', qualities: [10, 20, 40, 60, 75, 87, 94, 97], first: [3, 6] },
-  { way: 'webp', chroma: null, qualities: [10, 25, 45, 65, 80, 89, 95, 99], first: [3, 6] },
-  { way: 'avif', chroma: '4:2:0', qualities: [15, 27, 40, 53, 65, 77, 88, 95], first: [3, 6] },
-  { way: 'avif', chroma: '4:4:4', qualities: [15, 27, 40, 53, 65, 77, 88, 95], first: [3, 6] },
+  { way: 'jpeg', chroma: '4:2:0', qualities: [10, 25, 50, 75, 90, 97], first: [2, 4] },
+  { way: 'jpeg', chroma: '4:4:4', qualities: [10, 25, 50, 75, 90, 97], first: [2, 4] },
+  { way: 'webp', chroma: null, qualities: [10, 30, 60, 80, 92, 99], first: [2, 4] },
+  { way: 'avif', chroma: '4:2:0', qualities: [12, 27, 45, 63, 80, 93], first: [2, 4] },
+  { way: 'avif', chroma: '4:4:4', qualities: [12, 27, 45, 63, 80, 93], first: [2, 4] },
 ];
 
 /** A setting as points name it: `q=60 4:2:0`, `level=9` of PNG. */

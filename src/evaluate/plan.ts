@@ -20,7 +20,7 @@ const CAPTION_TOKENS = 20;
 const QUESTION_TOKENS = 24;
 
 /** Images of a run of head, tail or uncut model. */
-const BATCH = 16;
+const BATCH = 8;
 
 /** Images that codecs are fitted on, drawn from the train splits of all tasks. */
 const TRAINING_IMAGES = 300;
