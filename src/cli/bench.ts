@@ -17,7 +17,8 @@ import {
   type Way,
 } from '../evaluate/index.ts';
 import { writeBeside } from '../files.ts';
-import { type OpenSession, openInWorker, openSession } from '../runtime/index.ts';
+import { openSession } from '../runtime/index.ts';
+import { printable } from '../table.ts';
 import { openSuite, type TaskName, taskNames } from '../tasks/index.ts';
 import { openCodec } from './codec-file.ts';
 import { interruptible, progressBar } from './progress.ts';
@@ -37,7 +38,7 @@ interface Options {
   quiet?: boolean;
 }
 
-/** Models open side by side at most: each holds its weights. */
+/** Threads that answer side by side at most: each holds the weights of the model. */
 const MOST_PARALLEL = 4;
 
 /** Between two lines of progress where standard error is no terminal. */
@@ -56,14 +57,10 @@ export function addBench(program: Command): void {
     .argument('<dir>', 'folder with a suite.json')
     .option('--task <names>', 'all, or some of classification,captioning,vqa', 'all')
     .option('--split <name>', 'split to measure', 'val')
-    .option(
-      '--cut <cut>',
-      'a cut named in suite.json, or TENSOR[,TENSOR]; repeat for several (default: all of suite.json)',
-      collect,
-    )
+    .option('--cut <cut...>', 'cuts named in suite.json, or TENSOR[,TENSOR]; after <dir> (default: all of suite.json)')
     .option('--ways <ways>', `some of ${WAYS.join(',')} (default: all)`)
-    .option('--limit <n>', 'images of each task, drawn by seed (default: all)', wholeNumber)
-    .option('--seed <n>', 'draws images, training images and the bootstrap', wholeNumber, 1)
+    .option('--limit <n>', 'images of each task, drawn by seed (default: all)', atLeast(1))
+    .option('--seed <n>', 'draws images, training images and the bootstrap', atLeast(0), 1)
     .option('--codec <file>', 'measure a codec file too, at its own cut; repeat for several', collect)
     .option('--out <dir>', 'write points.json and points.csv there')
     .option('--cache <dir>', "where features, answers and finished points are kept (default: the user's cache folder)")
@@ -84,14 +81,15 @@ Examples:
 async function run(dir: string, options: Options): Promise<void> {
   const start = performance.now();
   const cache = new Cache(options.cache);
+  const tasks = await tasksOf(dir, options.task);
   // Found out now, not after an hour.
   if (options.out !== undefined) await makeFolder(options.out);
   const show = reporter(options.quiet);
   const result = await bench({
     dir,
-    open,
+    open: openSession,
     parallel: Math.min(MOST_PARALLEL, availableParallelism()),
-    tasks: await tasksOf(dir, options.task),
+    tasks,
     split: options.split,
     cuts: options.cut,
     ways: options.ways === undefined ? undefined : waysOf(options.ways),
@@ -107,8 +105,8 @@ async function run(dir: string, options: Options): Promise<void> {
     fresh: options.fresh,
     signal: interruptible(),
     onProgress: (progress) => show.progress(progress),
-    onBad: ({ message }) => show.line(`skipped: ${message}`),
-    onNote: (note) => show.line(`note: ${note}`),
+    onBad: ({ message }) => show.line(printable(`skipped: ${message}`)),
+    onNote: (note) => show.line(printable(`note: ${note}`)),
   }).finally(() => show.stop());
   const document = { run: { ...circumstances(start), ...result.run }, points: result.points, summary: result.summary };
   if (options.out !== undefined) await writeResults(options.out, document);
@@ -122,12 +120,6 @@ async function run(dir: string, options: Options): Promise<void> {
     throw new IsthmusError('ABORTED', 'stopped; finished points are kept, the same command goes on from there');
   }
 }
-
-/**
- * ONNX Runtime in a thread of its own, so that pictures and packets are coded while it runs. Where that does not open,
- * whatever the reason, the runtime at hand gives the model or the error.
- */
-const open: OpenSession = (model, options) => openInWorker(model, options).catch(() => openSession(model, options));
 
 /** What the numbers depend on beside the options: a speed means nothing without. */
 function circumstances(start: number) {
@@ -210,18 +202,19 @@ function waysOf(given: string): Way[] {
   });
 }
 
+/** The names in a list joined by commas, each once. */
 function list(given: string): string[] {
-  return given
-    .split(',')
-    .map((name) => name.trim())
-    .filter((name) => name !== '');
+  const names = given.split(',').map((name) => name.trim());
+  return [...new Set(names)].filter((name) => name !== '');
 }
 
 function collect(value: string, before: string[] = []): string[] {
   return [...before, value];
 }
 
-function wholeNumber(text: string): number {
-  if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('a whole number of at least 1 is needed');
-  return Number(text);
+function atLeast(least: number): (text: string) => number {
+  return (text) => {
+    if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text);
+    throw new InvalidArgumentError(`a whole number of at least ${least} is needed`);
+  };
 }

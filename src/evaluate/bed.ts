@@ -1,5 +1,6 @@
-import type { Tail, TaskName } from '../tasks/index.ts';
+import type { TaskName } from '../tasks/index.ts';
 import type { Tensor } from '../tensor.ts';
+import type { Answerer } from './answerer.ts';
 import { type Cache, cacheKey } from './cache.ts';
 import type { Input } from './inputs.ts';
 import { type AnyTask, agreementOf, type Measured, type MeasureOptions, measure, statisticsOf } from './measure.ts';
@@ -39,7 +40,7 @@ export async function openBed(
   name: TaskName,
   task: AnyTask,
   inputs: readonly Input[],
-  whole: readonly Tail[],
+  whole: readonly Answerer[],
   prepared: (input: Input) => Promise<Tensor>,
   { cache, model, truths, seed, ...options }: BedOptions,
 ): Promise<Bed> {
@@ -60,7 +61,7 @@ export async function openBed(
     encodeMs: 0,
     decodeMs: 0,
   });
-  const measured = await measure({ task, tails: whole }, run, carry, { ...options, onImages });
+  const measured = await measure(whole, run, carry, { ...options, onImages });
   for (const [i, input] of run.entries()) {
     if (answers.has(input)) continue;
     answers.set(input, measured.answers[i]);

@@ -3,17 +3,18 @@ import { IsthmusError } from '../errors.ts';
 import type { OpenSession } from '../runtime/index.ts';
 import { openSuite, pixelsToTensor, type TaskName, taskNames } from '../tasks/index.ts';
 import type { Tensor } from '../tensor.ts';
+import { openAnswerers } from './answerer.ts';
 import { type Bed, openBed } from './bed.ts';
 import { Cache } from './cache.ts';
 import { type Conditions, Meter, measuring, type Progress } from './conditions.ts';
-import { type Cut, openCut } from './cuts.ts';
-import { Heads, openTails, releaseAll } from './heads.ts';
+import type { Cut } from './cuts.ts';
+import { Heads, releaseAll } from './heads.ts';
 import { type BadInput, checkBadShare, type Input, PixelStore } from './inputs.ts';
 import { type SummaryRow, summarize } from './interpolate.ts';
 import { climb, type Ladder } from './ladder.ts';
 import { type Listeners, type Log, newLog } from './log.ts';
 import { pictureVersions } from './pictures.ts';
-import { cutLabel, plannedPoints, planTask, type TaskPlan, trainingInputs, wantedCuts } from './plan.ts';
+import { cutLabel, openCuts, plannedPoints, planTask, type TaskPlan, trainingInputs, wantedCuts } from './plan.ts';
 import { PICTURE_WAYS, type Point, WAYS, type Way } from './point.ts';
 import { RESAMPLES } from './statistics.ts';
 import { type CodecWays, codecLadders, deviceRung, pictureLadders, referenceRung, single } from './ways.ts';
@@ -36,8 +37,8 @@ export interface BenchOptions extends Listeners {
   /** Seeds the choice of images and of training images, and the bootstrap. 1 by default. */
   readonly seed?: number;
   /**
-   * Tails that work side by side, 1 by default: more pay where `open` opens models in threads of their own. Models run
-   * on one thread each.
+   * Above 1: threads that answer side by side, each with the runtime at hand in place of `open`, which opens heads.
+   * 1 by default. Models run on one thread each.
    */
   readonly parallel?: number;
   /** Codecs to measure at their own cuts, by the name that points show. */
@@ -98,12 +99,15 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   const suite = await openSuite(options.dir);
   const { split = 'val', limit, seed = 1, ways = WAYS, codecs = [] } = options;
   const tasks = options.tasks ?? taskNames(suite);
+  if (tasks.length === 0) {
+    throw new IsthmusError('INVALID_ARGUMENT', `no task is named; the suite has ${taskNames(suite).join(', ')}`);
+  }
   if (ways.length === 0 && codecs.length === 0) {
     throw new IsthmusError('INVALID_ARGUMENT', `no way of sending is named; choose from ${WAYS.join(', ')}`);
   }
-  checkCount('limit', limit);
-  checkCount('seed', seed);
-  checkCount('parallel', options.parallel);
+  checkCount('limit', limit, 1);
+  checkCount('seed', seed, 0);
+  checkCount('parallel', options.parallel, 1);
   const log = newLog(options);
   let runtime = '';
   const run: Conditions = {
@@ -114,6 +118,9 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       return session;
     },
     runtime: () => runtime,
+    noteRuntime: (name) => {
+      runtime = name;
+    },
     cache: options.cache ?? new Cache(),
     store: new PixelStore(suite.input),
     batch: 1,
@@ -131,7 +138,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     for (const name of new Set(tasks)) plans.push(await planTask(run, name, split, limit, log));
     checkBadShare(log.bad, log.images);
     cuts = wantedCuts(suite, plans, ways, options);
-    const opened = plans.map(({ graph, tokens }) => cuts.map((tensors) => openCut(graph, tensors, tokens)));
+    const opened = openCuts(suite, plans, cuts, log);
     const training = ways.includes('klt') && cuts.length > 0 ? await trainingInputs(run, plans, split, log) : [];
     const versions = ways.some((way) => PICTURE_WAYS.includes(way)) ? await pictureVersions() : {};
     log.encoders = versions;
@@ -173,9 +180,9 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   };
 }
 
-function checkCount(name: string, value: number | undefined): void {
-  if (value === undefined || (Number.isInteger(value) && value >= 1 && value < 2 ** 31)) return;
-  throw new IsthmusError('INVALID_ARGUMENT', `${name} must be a whole number of at least 1, got ${value}`);
+function checkCount(name: string, value: number | undefined, least: number): void {
+  if (value === undefined || (Number.isInteger(value) && value >= least && value < 2 ** 31)) return;
+  throw new IsthmusError('INVALID_ARGUMENT', `${name} must be a whole number of at least ${least}, got ${value}`);
 }
 
 interface Wanted extends CodecWays {
@@ -198,7 +205,7 @@ async function runTask(
 /** The reference, and what needs the uncut model alone. */
 async function runUncut(run: Conditions, plan: TaskPlan, { ways, versions }: Wanted, log: Log): Promise<Bed> {
   const { name, task, inputs, graph } = plan;
-  const whole = await openTails(run, graph, [run.suite.input.name]);
+  const whole = await openAnswerers(run, plan, graph, [run.suite.input.name]);
   try {
     run.meter.begin(`${name}: reference`);
     const bed = await openBed(name, task, inputs, whole, (input) => prepared(run, input), {
@@ -223,13 +230,13 @@ async function runUncut(run: Conditions, plan: TaskPlan, { ways, versions }: Wan
 
 async function runCut(run: Conditions, bed: Bed, cut: Cut, wanted: Wanted, log: Log): Promise<void> {
   const features = await wanted.heads.features(cut);
-  const tails = await openTails(run, cut.tail, cut.tensors);
+  const answerers = await openAnswerers(run, bed, cut.tail, cut.tensors);
   try {
     run.meter.begin(`${bed.name}: features at ${cut.name}`);
     await features.fill(bed.inputs, measuring(run));
-    await climbAll(run, bed, await codecLadders(run, bed, { cut, features, tails }, wanted), log);
+    await climbAll(run, bed, await codecLadders(run, bed, { cut, features, answerers }, wanted), log);
   } finally {
-    await releaseAll(tails);
+    await releaseAll(answerers);
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, stat } from 'node:fs/promises';
+import { access, constants, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { dirname, join } from 'node:path';
 import envPaths from 'env-paths';
@@ -84,12 +84,13 @@ export class Cache {
   }
 }
 
-/** Makes a folder and those above it. Throws `FILE_UNWRITABLE`. */
+/** Makes a folder and those above it. Throws `FILE_UNWRITABLE`, also for one that is there and cannot be written into. */
 export async function makeFolder(path: string): Promise<void> {
   try {
     await mkdir(path, { recursive: true });
+    await access(path, constants.W_OK);
   } catch (cause) {
-    throw new IsthmusError('FILE_UNWRITABLE', `cannot make the folder ${path}: ${messageOf(cause)}; name another one`, {
+    throw new IsthmusError('FILE_UNWRITABLE', `cannot write into ${path}: ${messageOf(cause)}; name another folder`, {
       cause,
     });
   }

@@ -14,10 +14,11 @@ export interface Conditions {
   readonly open: OpenSession;
   /** Package and version of what the models run in; known once one is open. */
   readonly runtime: () => string;
+  readonly noteRuntime: (runtime: string) => void;
   readonly cache: Cache;
   readonly store: PixelStore;
   readonly batch: number;
-  /** Tails that work side by side. */
+  /** Threads that answer side by side. */
   readonly parallel: number;
   readonly seed: number;
   /** Measure points again that are kept from an earlier run. */

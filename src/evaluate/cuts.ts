@@ -28,10 +28,21 @@ export function tensorsOfCut(suite: Suite, given: string): readonly string[] {
 }
 
 /**
- * The single-tensor cut next to the middle of the first graph's multiply-accumulates that cuts all of the graphs, for
- * suites that name none. Throws `CUT_INVALID` where there is none.
+ * Cuts for suites that name none: the one that cuts all of the graphs next to the middle, or else each graph's own.
+ * Throws `CUT_INVALID` where no graph has any.
  */
-export function middleCut(graphs: readonly Graph[]): readonly string[] {
+export function middleCuts(graphs: readonly Graph[]): (readonly string[])[] {
+  const common = middleCut(graphs);
+  const cuts = (common ? [common] : graphs.map((graph) => middleCut([graph]))).filter((cut) => cut !== undefined);
+  if (cuts.length > 0) return cuts;
+  throw new IsthmusError(
+    'CUT_INVALID',
+    'no single tensor cuts any of the models; name several with --cut TENSOR,TENSOR',
+  );
+}
+
+/** The single-tensor cut next to the middle of the first graph's multiply-accumulates that cuts all of the graphs. */
+function middleCut(graphs: readonly Graph[]): readonly string[] | undefined {
   const [first, ...others] = graphs;
   const candidates = findCuts(first)
     .filter(({ tensors }) => tensors[0].dtype === 'float32' || tensors[0].dtype === 'float16')
@@ -40,10 +51,7 @@ export function middleCut(graphs: readonly Graph[]): readonly string[] {
     const names = tensors.map(({ name }) => name);
     if (others.every((graph) => separates(graph, names))) return names;
   }
-  throw new IsthmusError(
-    'CUT_INVALID',
-    'no single tensor cuts all tasks; name a cut for each task on its own with --cut',
-  );
+  return undefined;
 }
 
 function separates(graph: Graph, tensors: readonly string[]): boolean {
@@ -58,10 +66,10 @@ function separates(graph: Graph, tensors: readonly string[]): boolean {
 
 /**
  * Cuts a network. The head's share counts the tail once, over `tokens` tokens where it takes any. Throws what
- * `cutGraph` throws.
+ * `cutNetwork` throws.
  */
-export function openCut(graph: Graph, tensors: readonly string[], tokens: number): Cut {
-  const { head, tail, headHash } = cutNetwork(graph, tensors);
+export function openCut(graph: Graph, tensors: readonly string[], picture: string, tokens: number): Cut {
+  const { head, tail, headHash } = cutNetwork(graph, tensors, picture);
   const headMacs = count(head).totalMacs;
   const tailMacs = count(tail, undefined, tokenLength(tail, tokens)).totalMacs;
   return {

@@ -1,6 +1,6 @@
 import type { Session } from '../runtime/index.ts';
 import { gatherRows, type InputSpec, pixelsToTensor, stackRows } from '../tasks/index.ts';
-import type { Tensor } from '../tensor.ts';
+import { asFloat, type Tensor } from '../tensor.ts';
 import { type Cache, cacheKey, packTensors, unpackTensors } from './cache.ts';
 import type { Input, PixelStore } from './inputs.ts';
 import { batchesOf, median, throwIfAborted } from './measure.ts';
@@ -40,13 +40,17 @@ export class Features {
     return median(this.#times);
   }
 
-  /** Runs the head, in batches, on the images whose feature is not kept yet. Throws `ABORTED` between batches. */
+  /**
+   * Runs the head, in batches, on the images whose feature is not kept yet; where all are kept, on one batch for its time
+   * alone. Throws `ABORTED` between batches.
+   */
   async fill(inputs: readonly Input[], { batch, signal, onImages }: FeatureOptions): Promise<void> {
     const missing: Input[] = [];
     for (const input of inputs) {
       if ((await this.#kept(input)) === undefined) missing.push(input);
       else onImages?.(1);
     }
+    if (missing.length === 0 && this.#times.length === 0) await this.run(inputs.slice(0, batch));
     for (const part of batchesOf(missing, batch)) {
       throwIfAborted(signal);
       const features = await this.run(part);
@@ -75,7 +79,8 @@ export class Features {
   /** Runs the head on a batch and notes the time. */
   async run(inputs: readonly Input[]): Promise<Tensor[]> {
     const pixels = await Promise.all(inputs.map(({ path }) => this.#store.pixels(path)));
-    const feed = stackRows(pixels.map((each) => pixelsToTensor(each, this.#spec)));
+    const { dtype = 'float32' } = this.#head.session.inputs.find(({ name }) => name === this.#spec.name) ?? {};
+    const feed = asFloat(stackRows(pixels.map((each) => pixelsToTensor(each, this.#spec))), dtype);
     const start = performance.now();
     const outputs = await this.#head.session.run({ [this.#spec.name]: feed });
     this.#times.push((performance.now() - start) / inputs.length);

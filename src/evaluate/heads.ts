@@ -1,6 +1,4 @@
-import type { Graph } from '../onnx/index.ts';
 import type { Session } from '../runtime/index.ts';
-import { openTail, type Tail } from '../tasks/index.ts';
 import type { Conditions } from './conditions.ts';
 import type { Cut } from './cuts.ts';
 import { Features } from './features.ts';
@@ -29,18 +27,6 @@ export class Heads {
   async release(): Promise<void> {
     await releaseAll(this.#sessions);
   }
-}
-
-/** Tails of one kind that work side by side. */
-export async function openTails(run: Conditions, graph: Graph, features: readonly string[]): Promise<Tail[]> {
-  const tails: Tail[] = [];
-  try {
-    while (tails.length < run.parallel) tails.push(await openTail(graph, features, run.open));
-  } catch (thrown) {
-    await releaseAll(tails);
-    throw thrown;
-  }
-  return tails;
 }
 
 /** Frees models. */

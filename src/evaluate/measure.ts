@@ -1,6 +1,7 @@
 import { IsthmusError } from '../errors.ts';
-import { stackRows, type Tail, type Task } from '../tasks/index.ts';
+import { stackRows, type Task } from '../tasks/index.ts';
 import type { Tensor } from '../tensor.ts';
+import type { Answerer } from './answerer.ts';
 import { quantile } from './statistics.ts';
 
 /** A task whatever it asks and answers. */
@@ -45,12 +46,6 @@ export interface MeasureOptions {
 /** Batches of a way that run alone, so that nothing beside them slows what is timed. */
 const TIMED_BATCHES = 1;
 
-/** What answers: the task, and tails of one kind that can work side by side. */
-export interface Answering {
-  readonly task: AnyTask;
-  readonly tails: readonly Tail[];
-}
-
 interface Batch {
   readonly carried: readonly Carried[];
   readonly answers: readonly (readonly unknown[])[];
@@ -58,31 +53,31 @@ interface Batch {
 }
 
 /**
- * Sends every image by `carry` and has the tails answer, a batch at a time; with null for `answering` nothing is
- * answered. Times are taken of the first batches, one image after the other; the others share the machine, a batch a
- * tail. Throws `ABORTED` between batches.
+ * Sends every image by `carry` and has the answerers answer, a batch at a time; without any, nothing is answered. Times
+ * are taken of the first batches, one image after the other; the others share the machine, a batch an answerer. Throws
+ * `ABORTED` between batches.
  */
 export async function measure<Image extends Asked>(
-  answering: Answering | null,
+  answerers: readonly Answerer[],
   images: readonly Image[],
   carry: (image: Image) => Promise<Carried>,
   { batch: size, signal, onImages }: MeasureOptions,
 ): Promise<Measured> {
   const batches = batchesOf(images, size);
   const done: Batch[] = [];
-  const run = async (at: number, tail: Tail | undefined) => {
+  const run = async (at: number, answerer: Answerer | undefined) => {
     throwIfAborted(signal);
     const batch = batches[at];
     const carried = at < TIMED_BATCHES ? await oneByOne(batch, carry) : await Promise.all(batch.map(carry));
-    done[at] = { carried, ...(await answer(answering, tail, batch, carried)) };
+    done[at] = { carried, ...(await answer(answerer, batch, carried)) };
     onImages?.(batch.length);
   };
   let next = 0;
-  for (; next < Math.min(TIMED_BATCHES, batches.length); next++) await run(next, answering?.tails[0]);
-  const lane = async (tail: Tail | undefined) => {
-    while (next < batches.length) await run(next++, tail);
+  for (; next < Math.min(TIMED_BATCHES, batches.length); next++) await run(next, answerers[0]);
+  const lane = async (answerer: Answerer | undefined) => {
+    while (next < batches.length) await run(next++, answerer);
   };
-  await Promise.all((answering?.tails ?? [undefined]).map(lane));
+  await Promise.all((answerers.length > 0 ? answerers : [undefined]).map(lane));
   const sent = done.flatMap(({ carried }) => carried);
   const timed = done.slice(0, TIMED_BATCHES);
   const known = sent.flatMap(({ idealBytes }) => (idealBytes === null ? [] : [idealBytes]));
@@ -97,16 +92,14 @@ export async function measure<Image extends Asked>(
 }
 
 async function answer(
-  answering: Answering | null,
-  tail: Tail | undefined,
+  answerer: Answerer | undefined,
   batch: readonly Asked[],
   carried: readonly Carried[],
 ): Promise<Pick<Batch, 'answers' | 'tailMs'>> {
-  if (answering === null || tail === undefined) return { answers: [], tailMs: Number.NaN };
+  if (answerer === undefined) return { answers: [], tailMs: Number.NaN };
   const feature = carried[0].received.map((_, k) => stackRows(carried.map(({ received }) => received[k])));
   const start = performance.now();
-  const answers = await answering.task.answer(
-    tail,
+  const answers = await answerer.answer(
     feature,
     batch.map(({ asks }) => asks),
   );

@@ -5,7 +5,7 @@ import { type Graph, mainGraph, tensorTypeOf } from '../onnx/index.ts';
 import { type Item, readSplit, type Suite, type TaskName, taskNames } from '../tasks/index.ts';
 import { cacheKey } from './cache.ts';
 import type { Conditions } from './conditions.ts';
-import { type Cut, middleCut, tensorsOfCut } from './cuts.ts';
+import { type Cut, middleCuts, openCut, tensorsOfCut } from './cuts.ts';
 import { KLT_FIRST } from './fit.ts';
 import { type BadInput, checkBadShare, type Input, readInputs } from './inputs.ts';
 import type { Log } from './log.ts';
@@ -67,8 +67,11 @@ export async function planTask(
   };
 }
 
-/** Images that a graph takes at once: those of {@link BATCH}, or 1 where it is made for one. */
-function batchOf(graph: Graph, input: string): number {
+/**
+ * Images that a graph takes at once: those of {@link BATCH}, or 1 where it is made for one. Throws `SUITE_INVALID` for a
+ * graph without the input, `ONNX_UNSUPPORTED` for one made for another number.
+ */
+export function batchOf(graph: Graph, input: string): number {
   const type = mainGraph(graph).input.find(({ name }) => name === input)?.type;
   if (type === undefined) {
     throw new IsthmusError('SUITE_INVALID', `input.name: the models have no input '${input}'`);
@@ -132,10 +135,39 @@ export function wantedCuts(
     if (cuts) return cuts.map((cut) => tensorsOfCut(suite, cut));
     if (codecs.length > 0) return [];
     const ofSuite = Object.values(suite.cuts);
-    return ofSuite.length > 0 ? ofSuite : [middleCut(plans.map(({ graph }) => graph))];
+    return ofSuite.length > 0 ? ofSuite : middleCuts(plans.map(({ graph }) => graph));
   };
   const all = new Map([...(sent ? named() : []), ...ofCodecs].map((tensors) => [tensors.join(), tensors]));
   return [...all.values()];
+}
+
+/**
+ * The cuts of each task. One that only some of the tasks can be cut at (each may have a model of its own, and a tail has
+ * tensors of its own) is noted for the others. Throws what `openCut` throws for one that cuts none.
+ */
+export function openCuts(
+  suite: Suite,
+  plans: readonly TaskPlan[],
+  cuts: readonly (readonly string[])[],
+  log: Log,
+): Cut[][] {
+  const opened = plans.map((): Cut[] => []);
+  for (const tensors of cuts) {
+    const refused: { readonly name: TaskName; readonly error: IsthmusError }[] = [];
+    for (const [i, { name, graph, tokens }] of plans.entries()) {
+      try {
+        opened[i].push(openCut(graph, tensors, suite.input.name, tokens));
+      } catch (thrown) {
+        if (!(thrown instanceof IsthmusError && thrown.code.startsWith('CUT_'))) throw thrown;
+        refused.push({ name, error: thrown });
+      }
+    }
+    if (refused.length === plans.length) throw refused[0].error;
+    for (const { name, error } of refused) {
+      log.note(`${name} is not measured at ${cutLabel(suite, tensors)}: ${error.message}`);
+    }
+  }
+  return opened;
 }
 
 /** The suite's name for a cut, or its tensors. */

@@ -1,7 +1,8 @@
 import { type Codec, type FeatureTensor, int8DeflateCodec, rawCodec } from '../codec/index.ts';
 import { IsthmusError } from '../errors.ts';
-import { pixelsToTensor, type Tail } from '../tasks/index.ts';
+import { pixelsToTensor } from '../tasks/index.ts';
 import type { Tensor } from '../tensor.ts';
+import type { Answerer } from './answerer.ts';
 import { type Bed, pointOf } from './bed.ts';
 import { type Conditions, journaled, measuring } from './conditions.ts';
 import type { Cut } from './cuts.ts';
@@ -66,7 +67,7 @@ export function deviceRung(run: Conditions, bed: Bed): Rung {
 export function pictureLadders(
   run: Conditions,
   bed: Bed,
-  whole: readonly Tail[],
+  whole: readonly Answerer[],
   ways: readonly Way[],
   versions: unknown,
 ): Ladder[] {
@@ -79,7 +80,7 @@ export function pictureLadders(
 function pictureRung(
   run: Conditions,
   bed: Bed,
-  whole: readonly Tail[],
+  whole: readonly Answerer[],
   format: PictureFormat,
   quality: number,
   versions: unknown,
@@ -93,11 +94,11 @@ function pictureRung(
     { way, setting, cut: null, identity: [format.chroma, quality, PICTURE_SETTINGS, versions] },
     async () => {
       const carry = (input: Input) => carryPicture(run, input, format, quality);
-      const { task, inputs, answers, wholeMs } = bed;
+      const { inputs, answers, wholeMs } = bed;
       // The same pixels get the same answers: they are compared, not run again.
       const sent = lossless
-        ? { ...(await measure(null, inputs, carry, measuring(run))), answers, tailMs: wholeMs }
-        : await measure({ task, tails: whole }, inputs, carry, measuring(run));
+        ? { ...(await measure([], inputs, carry, measuring(run))), answers, tailMs: wholeMs }
+        : await measure(whole, inputs, carry, measuring(run));
       return pointOf(bed, { way, setting, cut: null, headShare: 0, headMs: null, ...sent });
     },
   );
@@ -122,22 +123,22 @@ async function carryPicture(run: Conditions, input: Input, format: PictureFormat
   };
 }
 
-/** What a ladder of codecs is measured with: a cut, its features, and the tails that go on from there. */
+/** What a ladder of codecs is measured with: a cut, its features, and what answers from there. */
 export interface CutBed {
   readonly cut: Cut;
   readonly features: Features;
-  readonly tails: readonly Tail[];
+  readonly answerers: readonly Answerer[];
 }
 
 /** The codec at a cut: head, packet, tail. */
 export function codecRung(run: Conditions, bed: Bed, at: CutBed, codec: Codec, setting: string): Rung {
-  const { cut, features, tails } = at;
+  const { cut, features, answerers } = at;
   const way = codec.kind;
   const identity = [cut.headHash, codec.id];
   return rung(run, bed, { way, setting, cut: cut.name, identity }, async () => {
     const carry = async (input: Input) => carryFeature(codec, await features.of(input));
-    const { task, inputs } = bed;
-    const sent = await measure({ task, tails }, inputs, carry, measuring(run));
+    const { inputs } = bed;
+    const sent = await measure(answerers, inputs, carry, measuring(run));
     return pointOf(bed, { way, setting, cut: cut.name, headShare: cut.headShare, headMs: features.headMs, ...sent });
   });
 }
@@ -158,8 +159,8 @@ function carryFeature(codec: Codec, feature: readonly Tensor[]): Carried {
 }
 
 /** Steps of int8-deflate, coarse to fine, and those that are always measured. */
-const LEVELS = [7, 15, 31, 63, 127];
-export const LEVELS_FIRST = [1, 3] as const;
+const LEVELS = [15, 31, 63];
+export const LEVELS_FIRST = [0, 2] as const;
 
 /** Which codecs to measure, and the images to fit them on. */
 export interface CodecWays {

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -201,6 +201,7 @@ describe('bench', () => {
     await expect(run({ dir: join(root, 'absent') })).rejects.toMatchObject({ code: 'FILE_NOT_FOUND' });
     await expect(run({ split: 'absent' })).rejects.toMatchObject({ code: 'SUITE_INVALID' });
     await expect(run({ ways: [] })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+    await expect(run({ tasks: [] })).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
   });
 });
 
@@ -327,9 +328,25 @@ describe('isthmus bench', () => {
     expect(POINTS_JSON.parse(JSON.parse(json)).points).toEqual(document.points);
   });
 
+  it('takes several cuts after one --cut, or one each, and names that come twice once', async () => {
+    const args = ['--limit', '2', '--seed', '0', '--task', 'vqa,vqa', '--ways', 'raw-f32,raw-f32', '--json', '--quiet'];
+    const cache = ['--cache', join(root, 'cuts-cache')];
+    const once = await cli(dir, ...args, ...cache, '--cut', 'after block 1', 'features');
+    const each = await cli(dir, '--cut', 'after block 1', ...args, ...cache, '--cut', 'features');
+    const pointsOf = (text: string) => POINTS_JSON.parse(JSON.parse(text)).points;
+    expect(pointsOf(once.out).map(({ cut }) => cut)).toEqual([TINY_CUT, 'features']);
+    expect(pointsOf(each.out)).toEqual(pointsOf(once.out));
+  });
+
   it('says what is wrong with its options', async () => {
     await expect(cli(dir, '--ways', 'jpg')).rejects.toThrow(/no way of sending/);
     await expect(cli(dir, '--task', 'detection')).rejects.toThrow(/no task 'detection'/);
-    await expect(cli(dir, '--limit', 'many')).rejects.toThrow(/whole number/);
+    for (const limit of ['many', '0', '-5', '1.5', '']) {
+      await expect(cli(dir, '--limit', limit)).rejects.toThrow(/whole number of at least 1/);
+    }
+    await expect(cli(dir, '--task', ',')).rejects.toThrow(/no task is named/);
+    const out = join(root, 'never');
+    await expect(cli(join(root, 'absent'), '--out', out)).rejects.toThrow(/is no folder/);
+    await expect(readdir(out)).rejects.toThrow(/ENOENT/);
   });
 });

@@ -36,6 +36,13 @@ function newTail(): Tail & { batches: number } {
   };
 }
 
+const answerers = (tails: readonly Tail[]) =>
+  tails.map((tail) => ({
+    answer: (...given: [Parameters<AnyTask['answer']>[1], Parameters<AnyTask['answer']>[2]]) =>
+      task.answer(tail, ...given),
+    release: () => tail.release(),
+  }));
+
 const images = Array.from({ length: 37 }, (_, i) => ({
   value: i,
   asks: i % 2 === 0 ? ['a'] : ['a', 'b'],
@@ -56,7 +63,7 @@ describe('measure', () => {
   it.each([1, 2, 3])('keeps answers and sizes in the order of the images with %i tails', async (count) => {
     const tails = Array.from({ length: count }, newTail);
     let seen = 0;
-    const measured = await measure({ task, tails }, images, carry, { batch: 4, onImages: (n) => (seen += n) });
+    const measured = await measure(answerers(tails), images, carry, { batch: 4, onImages: (n) => (seen += n) });
     expect(measured.answers).toEqual(images.map(({ value, asks }) => asks.map(() => value)));
     expect(measured.sizes).toEqual(images.map(({ value }) => 100 + value));
     expect(measured.idealBytes).toBeCloseTo(99 + 18, 12);
@@ -68,7 +75,7 @@ describe('measure', () => {
   });
 
   it('sends without answering', async () => {
-    const measured = await measure(null, images, carry, { batch: 8 });
+    const measured = await measure([], images, carry, { batch: 8 });
     expect(measured.answers).toEqual([]);
     expect(measured.sizes).toHaveLength(37);
   });
@@ -78,12 +85,12 @@ describe('measure', () => {
       ...(await carry(image)),
       idealBytes: image.value === 5 ? null : 1,
     });
-    expect((await measure(null, images, some, { batch: 8 })).idealBytes).toBeNull();
+    expect((await measure([], images, some, { batch: 8 })).idealBytes).toBeNull();
   });
 
   it('stops between batches, and at the first failure', async () => {
     const stop = new AbortController();
-    const stopped = measure({ task, tails: [newTail(), newTail()] }, images, carry, {
+    const stopped = measure(answerers([newTail(), newTail()]), images, carry, {
       batch: 4,
       signal: stop.signal,
       onImages: () => stop.abort(),
@@ -93,9 +100,7 @@ describe('measure', () => {
       if (image.value === 20) throw new Error('broken');
       return carry(image);
     };
-    await expect(measure({ task, tails: [newTail(), newTail()] }, images, fail, { batch: 4 })).rejects.toThrow(
-      'broken',
-    );
+    await expect(measure(answerers([newTail(), newTail()]), images, fail, { batch: 4 })).rejects.toThrow('broken');
   });
 });
 
