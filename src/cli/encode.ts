@@ -13,6 +13,7 @@ interface Options extends PictureOptions {
   codec: string;
   out: string;
   head?: string;
+  externalData?: boolean;
   json?: boolean;
 }
 
@@ -28,7 +29,8 @@ export function addEncode(program: Command): void {
     .argument('<input...>', 'a picture (with --head), or .npy files')
     .requiredOption('--codec <FILE>', 'the codec file')
     .requiredOption('--out <PACKET>', 'the packet to write')
-    .option('--head <MODEL>', 'the head that the picture goes through');
+    .option('--head <MODEL>', 'the head that the picture goes through')
+    .option('--external-data', 'read tensors that the head keeps in other files of its folder');
   addPictureOptions(command)
     .option('--json', 'print { packet, bytes } as JSON')
     .addHelpText(
@@ -66,7 +68,7 @@ async function encodeFeature(paths: readonly string[], codec: Codec): Promise<Ui
 async function encodePicture(paths: readonly string[], options: Options, codec: Codec): Promise<Uint8Array> {
   if (paths.length !== 1)
     throw new IsthmusError('INVALID_ARGUMENT', `one picture makes one packet, got ${paths.length}`);
-  const head = await openGraph(options.head as string);
+  const head = await openGraph(options.head as string, { externalData: options.externalData });
   const device = await openDevice({ input: await pictureInput(head, options), head, codec });
   try {
     return await device.encode(paths[0]);

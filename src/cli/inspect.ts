@@ -1,3 +1,4 @@
+import { toBinary } from '@bufbuild/protobuf';
 import type { Command } from 'commander';
 import { type Codec, readCard, readCodec } from '../codec/index.ts';
 import { readWhole } from '../files.ts';
@@ -7,18 +8,22 @@ import {
   type Graph,
   inferShapes,
   mainGraph,
+  openGraph,
   opsetOf,
   readGraph,
   tensorTypeOf,
   trueInputs,
   walkNodes,
+  writeGraph,
 } from '../onnx/index.ts';
+import { TensorProtoSchema } from '../onnx/onnx_pb.ts';
 import { type Frame, identity, openPacket, PACKET_VERSION } from '../packet/index.ts';
 import { newTable, printable } from '../table.ts';
 import { openCodec } from './codec-file.ts';
 
 interface Options {
   codec?: string;
+  externalData?: boolean;
   json?: boolean;
 }
 
@@ -38,6 +43,7 @@ export function addInspect(program: Command): void {
     .description('Tells what a file is and what each of its bytes is spent on.')
     .argument('<file>', 'an ONNX model, a codec file or a packet')
     .option('--codec <FILE>', 'for a packet: the codec that made it, to look into the body')
+    .option('--external-data', 'for a model: read tensors that it keeps in other files of its folder')
     .option('--json', 'print as JSON')
     .addHelpText('after', '\nExample:\n  isthmus inspect photo.packet --codec block6.codec')
     .action(inspect);
@@ -45,16 +51,18 @@ export function addInspect(program: Command): void {
 
 async function inspect(path: string, options: Options): Promise<void> {
   const bytes = await readWhole(path, DEFAULT_LIMITS, 'onnxBytes', 'file');
-  const inspection = await inspectionOf(bytes, options);
+  const inspection = await inspectionOf(path, bytes, options);
   process.stdout.write(options.json ? `${JSON.stringify(inspection)}\n` : textOf(path, inspection));
 }
 
 /** A codec file starts as a zip, a packet with its version, a model with neither. */
-async function inspectionOf(bytes: Uint8Array, options: Options): Promise<Inspection> {
+async function inspectionOf(path: string, bytes: Uint8Array, options: Options): Promise<Inspection> {
   if (bytes[0] === 0x50 && bytes[1] === 0x4b) return inspectCodec(bytes);
   if (options.codec !== undefined) return inspectPacket(openPacket(bytes), bytes, await openCodec(options.codec));
   if (bytes[0] >>> 4 === PACKET_VERSION) return inspectPacket(openPacket(bytes), bytes);
-  return inspectModel(readGraph(bytes), bytes.length);
+  if (!options.externalData) return inspectModel(readGraph(bytes), bytes.length);
+  const graph = await openGraph(path, { externalData: true });
+  return inspectModel(graph, writeGraph(graph).length);
 }
 
 function inspectPacket(frame: Frame, packet: Uint8Array, codec?: Codec): Inspection {
@@ -109,7 +117,11 @@ function inspectModel(graph: Graph, bytes: number): Inspection {
       const { dtype, shape } = tensorTypeOf(type) ?? {};
       return `${name} ${dtype ?? '?'} [${shape?.join(', ') ?? '?'}]`;
     });
-  const weights = main.initializer.map(({ name, rawData }) => ({ what: name, bytes: rawData?.length ?? 0 }));
+  // As the file holds them: raw, or in one of the lists that TensorProto has for each kind of number.
+  const weights = main.initializer.map((each) => ({
+    what: each.name,
+    bytes: toBinary(TensorProtoSchema, each).length,
+  }));
   weights.sort((a, b) => b.bytes - a.bytes);
   const shown = weights.slice(0, 12);
   const shownBytes = shown.reduce((sum, item) => sum + item.bytes, 0);

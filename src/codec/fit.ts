@@ -8,7 +8,7 @@ import { type CodecSource, kltCodec } from './file.ts';
 import { quantize } from './quantizer.ts';
 import { analyze, centredVectors, type LinearTransform, type VectorLayout, vectorsOf } from './transform.ts';
 
-/** Features to learn from, the same ones at each call: for each, the tensors at the cut in order, with a batch axis of any length. */
+/** Features to learn from, the same ones at each call: for each, the tensors at the cut in order, or several one after the other along axis 0. */
 export type FeatureStream = () => AsyncIterable<readonly TensorLike[]>;
 
 /** Vectors longer than this are split into equal pieces: an eigenbasis of more takes minutes and has too few samples. */
@@ -138,7 +138,8 @@ export function stepForRate(statistics: readonly KltStatistics[], bits: number):
     if (rate(2 ** middle) > bits) low = middle;
     else high = middle;
   }
-  return Number((2 ** high).toPrecision(6));
+  // Below the normal float32 numbers no codec has a step; features that small are their mean.
+  return Math.max(2 ** -126, Number((2 ** high).toPrecision(6)));
 }
 
 /** Each feature of the stream at batch 1, as checked float32 values, one array a tensor. */
@@ -150,13 +151,15 @@ async function* samples(
   for await (const item of stream()) {
     if (signal?.aborted) throw new IsthmusError('ABORTED', 'fitting was cancelled', { cause: signal.reason });
     const tensors = item.map(asTensor);
-    const batch = tensors[0]?.shape[0] ?? 1;
+    // Windows of an image, or tokens before the batch, make axis 0 longer than 1 at batch 1.
+    const batch = (tensors[0]?.shape[0] ?? 1) / (source.features[0].shape[0] ?? 1);
     const values = source.features.map(({ name, shape }, i) => {
       const tensor = tensors[i];
-      if (tensor === undefined || tensor.shape.join() !== [batch, ...shape.slice(1)].join()) {
+      const rest = tensor?.shape.slice(1).join() === shape.slice(1).join();
+      if (!rest || !Number.isInteger(batch) || tensor.data.length !== batch * elements(shape)) {
         throw new IsthmusError(
           'TENSOR_INVALID',
-          `a feature to fit on has '${name}' as [${tensor?.shape}], the codec is for [${shape}] with any batch`,
+          `a feature to fit on has '${name}' as [${tensor?.shape}], the codec is for [${shape}], or several along axis 0`,
         );
       }
       const floats = toFloat32(tensor);

@@ -123,6 +123,26 @@ describe('shapes that cannot go together', () => {
   });
 });
 
+describe('by the standard alone', () => {
+  it('Bernoulli draws in the element type that it states, or that of its input', () => {
+    for (const [attributes, dtype] of [[{ dtype: 11 }, 'float64'] as const, [{}, 'float32'] as const]) {
+      const nodes = [node('Bernoulli', ['x'], ['y'], attributes)];
+      const { tensors } = inferShapes(model({ inputs: [float('x', 'N')], outputs: [], nodes }));
+      expect(tensors.get('y')?.dtype).toBe(dtype);
+    }
+  });
+
+  it('the inverse of a one-sided spectrum has an even length, or the one that is given', () => {
+    const attributes = { axis: 1, inverse: 1, onesided: 1 };
+    for (const [inputs, shape] of [[['x'], '[N,2*L-2,1]'] as const, [['x', 'n'], '[N,9,1]'] as const]) {
+      const nodes = [node('DFT', inputs, ['y'], attributes)];
+      const n = tensor('int64', [], BigInt64Array.of(9n));
+      const graph = model({ inputs: [float('x', 'N', 'L', 2)], nodes, initializers: { n } });
+      expect(shapeOf(graph, 'y')).toBe(shape);
+    }
+  });
+});
+
 describe('given shapes and lengths', () => {
   const graph = model({
     inputs: [float('x', 'batch', 'length', 8), float('past', 'batch', 'kept', 8)],

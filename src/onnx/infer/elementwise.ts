@@ -254,7 +254,7 @@ const SAME_SHAPE = [
   'HardSwish', 'Hardmax', 'LeakyRelu', 'LogSoftmax', 'LRN', 'LpNormalization', 'MeanVarianceNormalization', 'Mish',
   'ParametricSoftplus', 'PRelu', 'ScaledTanh', 'Selu', 'Shrink', 'Sigmoid', 'Sin', 'Sinh', 'Softmax', 'Softplus',
   'Softsign', 'Swish', 'Tan', 'Tanh', 'ThresholdedRelu', 'BitwiseNot', 'InstanceNormalization', 'GroupNormalization',
-  'Affine', 'ImageScaler', 'Trilu', 'ReverseSequence', 'CumSum', 'Bernoulli', 'RotaryEmbedding', 'Scale',
+  'Affine', 'ImageScaler', 'Trilu', 'ReverseSequence', 'CumSum', 'RotaryEmbedding', 'Scale',
 ]; // biome-ignore format: a list reads as one
 
 const minimum: Fold2 = arithmetic(minDim, Math.min);

@@ -10,7 +10,7 @@ import {
   stringsAttribute,
   tensorAttribute,
 } from '../attributes.ts';
-import { add, type Dim, floorDivide, sub } from '../dim.ts';
+import { add, type Dim, floorDivide, mul, sub } from '../dim.ts';
 import { dtypeOf } from '../dtypes.ts';
 import {
   type Call,
@@ -131,9 +131,11 @@ const dft: Rule = (call) => {
   const axis = call.opset >= 20 ? axisInput : intAttribute(call.node, 'axis', 1);
   if (typeof axis !== 'number') return cannot('its axis is not known');
   const at = axis < 0 ? axis + dims.length : axis;
-  const length = call.inputs[1] === undefined ? dims[at] : (call.inputs[1].data?.[0] ?? call.fresh());
   const onesided = intAttribute(call.node, 'onesided', 0) === 1;
   const inverse = intAttribute(call.node, 'inverse', 0) === 1;
+  // A one-sided spectrum of n / 2 + 1 bins comes of an even n, where nothing else is said.
+  const whole = onesided && inverse ? mul(2, sub(dims[at], 1)) : dims[at];
+  const length = call.inputs[1] === undefined ? whole : (call.inputs[1].data?.[0] ?? call.fresh());
   const shape = dims.with(at, onesided && !inverse ? add(floorDivide(length, 2), 1) : length);
   return [{ dtype: input(call, 0).dtype, shape: shape.with(-1, onesided && inverse ? 1 : 2) }];
 };
@@ -163,6 +165,7 @@ export const GENERATE: Readonly<Record<string, Rule>> = {
   RandomUniform: random,
   RandomNormalLike: eyeLike,
   RandomUniformLike: eyeLike,
+  Bernoulli: eyeLike,
   Multinomial: multinomial,
   HannWindow: windowFunction,
   HammingWindow: windowFunction,
