@@ -55,18 +55,22 @@ export async function openAnswerers(
 
 async function openThread(run: Conditions, data: AnswererData): Promise<Answerer> {
   const worker = new Worker(new URL('./answerer-thread.js', import.meta.url), { workerData: data, execArgv: [] });
+  let waiting: { resolve(reply: AnswererReply): void; reject(error: IsthmusError): void } | undefined;
+  let death: IsthmusError | undefined;
+  const die = (reason: string, cause?: unknown) => {
+    death ??= new IsthmusError('RUNTIME_RUN', `an answering thread ended: ${reason}; run again to go on`, { cause });
+    waiting?.reject(death);
+  };
+  worker.on('message', (reply: AnswererReply) => waiting?.resolve(reply));
+  worker.on('messageerror', (cause) => die(messageOf(cause), cause));
+  worker.on('error', (cause) => die(messageOf(cause), cause));
+  worker.on('exit', (code) => die(`exit code ${code}`));
   const reply = () =>
     new Promise<AnswererReply>((resolve, reject) => {
-      const end = (settle: () => void) => {
-        worker.removeAllListeners();
-        // What happens to an idle thread shows at the next request.
-        worker.on('error', () => {});
-        settle();
-      };
-      worker.once('message', (message: AnswererReply) => end(() => resolve(message)));
-      worker.once('error', (cause) => end(() => reject(died(messageOf(cause), cause))));
-      worker.once('exit', (code) => end(() => reject(died(`exit code ${code}`))));
+      if (death) reject(death);
+      else waiting = { resolve, reject };
     });
+
   const opened = await reply();
   if (!('opened' in opened)) {
     await worker.terminate();
@@ -76,12 +80,9 @@ async function openThread(run: Conditions, data: AnswererData): Promise<Answerer
   return {
     async answer(feature, asks) {
       const request: AnswererRequest = { feature, asks };
-      const answer = reply();
-      worker.postMessage(
-        request,
-        feature.map(({ data: values }) => (values as NumericData).buffer as ArrayBuffer),
-      );
-      const given = await answer;
+      const buffers = feature.map(({ data: values }) => (values as NumericData).buffer as ArrayBuffer);
+      if (death === undefined) worker.postMessage(request, buffers);
+      const given = await reply();
       if (!('answers' in given)) throw unexpected(given);
       return given.answers;
     },
@@ -91,11 +92,7 @@ async function openThread(run: Conditions, data: AnswererData): Promise<Answerer
   };
 }
 
-function died(reason: string, cause?: unknown): IsthmusError {
-  return new IsthmusError('RUNTIME_RUN', `an answering thread ended: ${reason}; run again to go on`, { cause });
-}
-
 function unexpected(reply: AnswererReply): IsthmusError {
   if ('failure' in reply) return new IsthmusError(reply.failure.code, reply.failure.message);
-  return died('it answered out of turn');
+  return new IsthmusError('RUNTIME_RUN', 'an answering thread answered out of turn; run again to go on');
 }

@@ -228,7 +228,8 @@ async function runUncut(run: Conditions, plan: TaskPlan, { ways, versions }: Wan
   }
 }
 
-async function runCut(run: Conditions, bed: Bed, cut: Cut, wanted: Wanted, log: Log): Promise<void> {
+async function runCut(shared: Conditions, bed: Bed, cut: Cut, wanted: Wanted, log: Log): Promise<void> {
+  const run = cut.inBatches ? shared : { ...shared, batch: 1 };
   const features = await wanted.heads.features(cut);
   const answerers = await openAnswerers(run, bed, cut.tail, cut.tensors);
   try {

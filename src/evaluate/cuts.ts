@@ -1,6 +1,16 @@
 import { IsthmusError } from '../errors.ts';
 import { cutNetwork } from '../network.ts';
-import { count, type Graph, mainGraph, tensorTypeOf, trueInputs, writeGraph } from '../onnx/index.ts';
+import {
+  count,
+  type Graph,
+  type Inferred,
+  inferShapes,
+  mainGraph,
+  sameDim,
+  tensorTypeOf,
+  trueInputs,
+  writeGraph,
+} from '../onnx/index.ts';
 import { cutGraph, findCuts } from '../split/index.ts';
 import type { Suite } from '../tasks/index.ts';
 
@@ -15,6 +25,8 @@ export interface Cut {
   readonly tail: Graph;
   /** Share of the multiply-accumulates that the head does, 0 to 1. */
   readonly headShare: number;
+  /** Whether images can go through the cut in batches. */
+  readonly inBatches: boolean;
 }
 
 /** The tensors of a cut given by the suite's name for it (`after block 6`), or as tensors joined by commas. */
@@ -70,7 +82,8 @@ function separates(graph: Graph, tensors: readonly string[]): boolean {
  */
 export function openCut(graph: Graph, tensors: readonly string[], picture: string, tokens: number): Cut {
   const { head, tail, headHash } = cutNetwork(graph, tensors, picture);
-  const headMacs = count(head).totalMacs;
+  const inferred = inferShapes(head);
+  const headMacs = count(head, inferred).totalMacs;
   const tailMacs = count(tail, undefined, tokenLength(tail, tokens)).totalMacs;
   return {
     tensors,
@@ -79,7 +92,20 @@ export function openCut(graph: Graph, tensors: readonly string[], picture: strin
     headHash,
     tail,
     headShare: headMacs + tailMacs === 0 ? 0 : headMacs / (headMacs + tailMacs),
+    inBatches: rowsAreImages(inferred, tensors, picture),
   };
+}
+
+/**
+ * Whether axis 0 of every tensor at a cut is the batch of the pictures: it is not where tokens stand before the batch,
+ * or an image is windows. Then an image goes through the cut alone.
+ */
+export function rowsAreImages({ tensors }: Inferred, cut: readonly string[], picture: string): boolean {
+  const batch = tensors.get(picture)?.shape[0];
+  return cut.every((name) => {
+    const rows = tensors.get(name)?.shape[0];
+    return batch !== undefined && rows !== undefined && sameDim(batch, rows);
+  });
 }
 
 /** Lengths of the symbolic dimensions of a tail's tokens, `[batch, length]` of int64. */

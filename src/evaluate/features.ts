@@ -59,7 +59,7 @@ export class Features {
           this.#cache.write(
             'features',
             this.#key(input),
-            packTensors(features.map((whole) => gatherRows(whole, [row]))),
+            packTensors(part.length === 1 ? features : features.map((whole) => gatherRows(whole, [row]))),
           ),
         ),
       );
