@@ -1,7 +1,8 @@
 import { IsthmusError } from '../errors.ts';
+import { symbolsOf } from '../onnx/dim.ts';
 import type { Graph } from '../onnx/graph.ts';
 import { cutGraph } from './cut.ts';
-import { type Facts, factsOf } from './facts.ts';
+import { type Facts, factsOf, type Length } from './facts.ts';
 import { type Flow, flowOf } from './flow.ts';
 import { separate, Walk } from './separate.ts';
 
@@ -31,7 +32,8 @@ export function hoistGraph(tail: Graph, features: readonly string[]): Hoisted {
 /**
  * The last tensors that depend on no input but those named and that everything else reads: computed once, they stay
  * constant while other inputs change. Inputs named are given back where nothing can be computed from them alone, or
- * nothing else is an input. All have the batch of the first named input as axis 0.
+ * nothing else is an input. All have the batch of the first named input as axis 0: its own axis 0, or its only symbolic
+ * length where that stands elsewhere (`[tokens, batch, width]`, or windows `[4*batch, …]`).
  */
 export function constantUnder(graph: Graph, inputs: readonly string[]): string[] {
   const flow = flowOf(graph);
@@ -52,6 +54,12 @@ export function constantUnder(graph: Graph, inputs: readonly string[]): string[]
   return parted ? frontier.map((tensor) => flow.names[tensor]) : [...inputs];
 }
 
+function batchOf(facts: Facts, name: string): Length | undefined {
+  const first = facts.shape(name)?.[0];
+  const symbols = new Set(facts.dims(name)?.flatMap(symbolsOf));
+  return first === 1 || symbols.size !== 1 ? first : [...symbols][0];
+}
+
 function frontierOf(flow: Flow, facts: Facts, given: readonly number[]): number[] {
   const live = new Walk(flow);
   live.back(flow.outputs, () => true);
@@ -65,7 +73,7 @@ function frontierOf(flow: Flow, facts: Facts, given: readonly number[]): number[
     repeated[node] = 1;
     for (const tensor of flow.writes[node]) varies[tensor] = 1;
   }
-  const batch = facts.shape(flow.names[given[0]])?.[0];
+  const batch = batchOf(facts, flow.names[given[0]]);
   const isRows = (tensor: number) => batch !== undefined && facts.shape(flow.names[tensor])?.[0] === batch;
   const crosses = (tensor: number) =>
     flow.readers[tensor].some((node) => repeated[node] === 1 && live.taken[node] === 1) ||
