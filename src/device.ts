@@ -2,6 +2,7 @@ import type { Codec } from './codec/index.ts';
 import { type Graph, writeGraph } from './onnx/index.ts';
 import { type OpenSession, openSession } from './runtime/index.ts';
 import { type ImageInput, type InputSpec, type PrepareOptions, prepare } from './tasks/index.ts';
+import { asFloat } from './tensor.ts';
 
 /** The half that runs where the picture is taken. */
 export interface Device {
@@ -23,9 +24,10 @@ export async function openDevice(parts: {
 }): Promise<Device> {
   const { input, codec, open = openSession } = parts;
   const head = await open(writeGraph(parts.head));
+  const { dtype = 'float32' } = head.inputs.find(({ name }) => name === input.name) ?? {};
   return {
     async encode(image, options) {
-      const pixels = await prepare(image, input, options);
+      const pixels = asFloat(await prepare(image, input, options), dtype);
       const outputs = await head.run({ [input.name]: pixels });
       const feature = codec.features.map(({ name }) => outputs[name] ?? pixels);
       return codec.encode(feature);

@@ -18,7 +18,7 @@ export async function openHalves<Name extends TaskName>(
   open?: OpenSession,
 ): Promise<{ device: Device; edge: Edge<AskOf<Name>, AnswerOf<Name>> }> {
   const cut = codec.features.map(({ name }) => name);
-  const { head, tail } = cutNetwork(graph, cut);
+  const { head, tail } = cutNetwork(graph, cut, input.name);
   const device = await openDevice({ input, head, codec, open });
   const ofName = task as Task<unknown, unknown, unknown> as Task<AskOf<Name>, AnswerOf<Name>, unknown>;
   return { device, edge: await openEdge({ tail, codec, task: ofName, open }) };

@@ -1,6 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { type Graph, mainGraph, openGraph, writeGraph } from './onnx/index.ts';
+import { IsthmusError } from './errors.ts';
+import { type Graph, mainGraph, openGraph, trueInputs, writeGraph } from './onnx/index.ts';
 import { chainGraphs, cutGraph, type Halves } from './split/index.ts';
 import {
   type CaptionAnswer,
@@ -56,10 +57,19 @@ export async function openNetwork<Name extends TaskName>(
 
 /**
  * Head and tail at a cut, and the SHA-256 of the head: tasks that share a trunk get the same head, so its name says
- * nothing of the task. Throws as `cutGraph`.
+ * nothing of the task. `picture` names the only input that a device has. Throws as `cutGraph`, and `CUT_INVALID` for a
+ * head that needs another one too, such as a decoder's tokens.
  */
-export function cutNetwork(graph: Graph, cut: readonly string[]): Halves & { headHash: string } {
+export function cutNetwork(graph: Graph, cut: readonly string[], picture: string): Halves & { headHash: string } {
   const { head, tail } = cutGraph(graph, cut);
+  const others = trueInputs(mainGraph(head)).filter(({ name }) => name !== picture);
+  if (others.length > 0) {
+    throw new IsthmusError(
+      'CUT_INVALID',
+      `before '${cut.join("', '")}' the input ${others.map(({ name }) => `'${name}'`).join(', ')} is needed, and a device ` +
+        `has '${picture}' alone; cut where nothing else came in yet`,
+    );
+  }
   mainGraph(head).name = 'head';
   return { head, tail, headHash: hashOf(head) };
 }

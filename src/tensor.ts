@@ -191,6 +191,11 @@ export function fromFloat32(dtype: DType, shape: readonly number[], values: Floa
   throw new IsthmusError('TENSOR_INVALID', `expected a float dtype, got ${dtype}`);
 }
 
+/** A float tensor in another float dtype; as it is where it has that. */
+export function asFloat(value: Tensor, dtype: DType): Tensor {
+  return value.dtype === dtype ? value : fromFloat32(dtype, value.shape, toFloat32(value));
+}
+
 /** IEEE 754 half-precision bits to float32 values, exactly. */
 export function halfToFloat(bits: Uint16Array): Float32Array {
   const values = new Float32Array(bits.length);

@@ -6,10 +6,11 @@ import { CODEC_KINDS, type CodecKind } from '../codec/index.ts';
 import { IsthmusError, messageOf } from '../errors.ts';
 import { Cache } from '../evaluate/index.ts';
 import { writeBeside } from '../files.ts';
-import { openNetwork } from '../network.ts';
+import { cutNetwork, openNetwork } from '../network.ts';
 import type { Graph } from '../onnx/index.ts';
 import { identity } from '../packet/index.ts';
-import { type InputSpec, openSuite, readSplit, taskNames } from '../tasks/index.ts';
+import { printable } from '../table.ts';
+import { type InputSpec, openSuite, readSplit, type Suite, taskNames } from '../tasks/index.ts';
 import { type FitJob, fitCodec, parseRecipe } from '../train/index.ts';
 import { addChainOptions, type ChainOptions, collectText, openChain, tensorsNamed } from './chain.ts';
 import { addPictureOptions, type PictureOptions, pictureInput } from './picture-input.ts';
@@ -94,7 +95,7 @@ async function fit(models: string[], options: Options): Promise<void> {
       done += count;
       bar.update(done, total);
     },
-    onBad: ({ message }) => process.stderr.write(`skipped: ${message}\n`),
+    onBad: ({ message }) => process.stderr.write(printable(`skipped: ${message}\n`)),
   };
   const { codec, card } = await fitCodec(job).finally(() => bar.stop());
   const file = codec.toBytes(card);
@@ -139,12 +140,35 @@ async function sourceOf(models: readonly string[], options: Options): Promise<So
 
 async function suiteSource(folder: string, options: Options): Promise<Source> {
   const suite = await openSuite(folder);
-  const names = taskNames(suite);
-  const items = (await Promise.all(names.map((name) => readSplit(suite, name, options.split)))).flat();
-  const { graph, input } = await openNetwork(suite, names[0]);
-  const images =
-    options.images === undefined ? [...new Set(items.map(({ path }) => path))] : await picturesIn(options.images);
-  return { graph, input, images, cut: options.at.flatMap((name) => suite.cuts[name] ?? tensorsNamed(graph, [name])) };
+  const images = await (options.images === undefined ? picturesOf(suite, options.split) : picturesIn(options.images));
+  return { ...(await networkWith(suite, options.at)), images };
+}
+
+/** The first of the suite's networks that can be cut there: each task may have a model of its own. */
+async function networkWith(suite: Suite, at: readonly string[]): Promise<Omit<Source, 'images'>> {
+  const refused: IsthmusError[] = [];
+  for (const name of taskNames(suite)) {
+    const { graph, input } = await openNetwork(suite, name);
+    const cut = at.flatMap((each) => suite.cuts[each] ?? tensorsNamed(graph, [each]));
+    try {
+      cutNetwork(graph, cut, input.name);
+      return { graph, input, cut };
+    } catch (thrown) {
+      if (!(thrown instanceof IsthmusError && thrown.code.startsWith('CUT_'))) throw thrown;
+      refused.push(thrown);
+    }
+  }
+  throw refused[0];
+}
+
+/** The pictures of a split of all tasks; a task may lack the split where another has it. */
+async function picturesOf(suite: Suite, split: string): Promise<string[]> {
+  const read = await Promise.allSettled(taskNames(suite).map((name) => readSplit(suite, name, split)));
+  const paths = read.flatMap((each) => (each.status === 'fulfilled' ? each.value.map(({ path }) => path) : []));
+  const failed = read.find((each) => each.status === 'rejected');
+  if (failed && paths.length === 0) throw failed.reason;
+  if (failed) process.stderr.write(printable(`note: pictures of other tasks only, since ${failed.reason.message}\n`));
+  return [...new Set(paths)];
 }
 
 /** The files of a folder and the folders in it, in order of their names. */

@@ -28,6 +28,7 @@ export function program(): Command {
 
 /** Exit codes: 0 done, 1 an error, 2 wrong usage (commander's), 130 cancelled. */
 async function main(): Promise<void> {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', endOfPipe);
   try {
     await program().parseAsync();
   } catch (error) {
@@ -38,6 +39,12 @@ async function main(): Promise<void> {
       process.exitCode = error.code === 'ABORTED' ? 130 : 1;
     } else throw error;
   }
+}
+
+/** Whoever reads the output may have seen enough (`isthmus cuts MODEL | head`): that is no error. */
+function endOfPipe(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
 }
 
 if (process.argv[1] !== undefined && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) await main();

@@ -24,7 +24,8 @@ export interface Item {
 }
 
 /**
- * The images of a split (`val`, `train`, …) of a task. That they exist is not checked here.
+ * The images of a split (`val`, `train`, …) of a task, without those of which nothing is asked. That they exist is not
+ * checked here.
  * Throws `INVALID_ARGUMENT` for a task that the suite lacks or what cannot be a split's name, `SUITE_INVALID` with file
  * and place for data that is missing or of another form, `LIMIT_EXCEEDED`.
  */
@@ -42,11 +43,14 @@ export async function readSplit(suite: Suite, task: TaskName, split: string): Pr
     DATA[task],
     suite.limits,
   );
-  return entries.map(({ image, label, captions, questions }, i): Item => {
+  const items = entries.map(({ image, label, captions, questions }, i): Item => {
     const path = pathIn(suite, image, `[${i}].image of ${file}`);
     if (questions) return { image, path, asks: questions.map(({ question }) => question), truths: questions };
     return { image, path, asks: [null], truths: [(label ?? captions) as SuiteTruth] };
   });
+  const asked = items.filter(({ asks }) => asks.length > 0);
+  if (asked.length === 0) throw invalid(file, '', 'no image has a question');
+  return asked;
 }
 
 type Question = VqaTruth & { question: string };

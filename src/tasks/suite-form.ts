@@ -67,7 +67,7 @@ export const DATA = {
     .array(
       z.object({
         image: path,
-        questions: z.array(z.object({ question: path, answers: words, type: z.string().optional() })).min(1),
+        questions: z.array(z.object({ question: path, answers: words, type: z.string().optional() })),
       }),
     )
     .min(1),

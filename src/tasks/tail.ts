@@ -1,15 +1,18 @@
 import { IsthmusError } from '../errors.ts';
 import { type Graph, mainGraph, tensorTypeOf, trueInputs, writeGraph } from '../onnx/index.ts';
-import type { OpenOptions, OpenSession } from '../runtime/index.ts';
+import type { OpenOptions, OpenSession, Session } from '../runtime/index.ts';
 import { hoistGraph } from '../split/index.ts';
+import { asFloat, type Tensor } from '../tensor.ts';
 import { lastPosition } from './last-position.ts';
+import { gatherRows, stackRows } from './rows.ts';
 import type { Tail } from './task.ts';
 
 /**
  * A task's tail from its graph. `features` names the tensors at the cut, in the order in which they will be given; one
  * further input, of int64, takes tokens. The logits are the only output, or the one named `logits`.
  * Where there are tokens, what depends on the feature alone is taken out of the graph and run once by `begin`, and of
- * logits `[rows, length, width]` only the last position's are computed.
+ * logits `[rows, length, width]` only the last position's are computed. A graph made for one row at a time gets rows one
+ * by one, and one of 16-bit floats gets the feature as such.
  *
  * Throws `INVALID_ARGUMENT` where inputs or outputs are not those, and what `open` throws.
  */
@@ -21,6 +24,7 @@ export async function openTail(
 ): Promise<Tail> {
   const logits = logitsOf(graph);
   const tokens = tokensOf(graph, features);
+  const types = new Map(trueInputs(mainGraph(graph)).map(({ name, type }) => [name, tensorTypeOf(type)?.dtype]));
   const { once, each, frontier } =
     tokens === undefined ? { once: null, each: graph, frontier: features } : hoistGraph(graph, features);
   const first = once && (await open(writeGraph(once), options));
@@ -37,21 +41,42 @@ export async function openTail(
           `the tail takes ${features.join(', ')}; got ${feature.length} tensors`,
         );
       }
-      const given = Object.fromEntries(features.map((name, i) => [name, feature[i]]));
+      const given = Object.fromEntries(
+        features.map((name, i) => [name, asFloat(feature[i], types.get(name) ?? feature[i].dtype)]),
+      );
       const needed = first?.inputs.map(({ name }) => [name, given[name]]) ?? [];
-      const made = first ? await first.run(Object.fromEntries(needed)) : {};
+      const made = first ? await runRows(first, Object.fromEntries(needed)) : {};
       return frontier.map((name) => made[name] ?? given[name]);
     },
     async logits(state, given) {
       const feeds = Object.fromEntries(frontier.map((name, i) => [name, state[i]]));
       if (tokens !== undefined && given) feeds[tokens] = given;
-      return (await second.run(feeds, [logits]))[logits];
+      return (await runRows(second, feeds, [logits]))[logits];
     },
     async release() {
       await first?.release();
       await second.release();
     },
   };
+}
+
+/** Runs a model on rows, one after the other where it is made for a single one. */
+async function runRows(
+  session: Session,
+  feeds: Readonly<Record<string, Tensor>>,
+  fetches: readonly string[] = session.outputs.map(({ name }) => name),
+): Promise<Record<string, Tensor>> {
+  const given = Object.entries(feeds);
+  const rows = given[0]?.[1].shape[0] ?? 1;
+  const single =
+    session.inputs.some(({ shape }) => shape[0] === 1) && given.every(([, { shape }]) => shape[0] === rows);
+  if (!single || rows === 1) return session.run(feeds, fetches);
+  const results: Record<string, Tensor>[] = [];
+  for (let row = 0; row < rows; row++) {
+    const ofRow = given.map(([name, value]) => [name, gatherRows(value, [row])] as const);
+    results.push(await session.run(Object.fromEntries(ofRow), fetches));
+  }
+  return Object.fromEntries(fetches.map((name) => [name, stackRows(results.map((result) => result[name]))]));
 }
 
 function logitsOf(graph: Graph): string {

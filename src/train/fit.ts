@@ -9,6 +9,7 @@ import {
   stepForRate,
 } from '../codec/index.ts';
 import { IsthmusError } from '../errors.ts';
+import { rowsAreImages } from '../evaluate/cuts.ts';
 import {
   type BadInput,
   type Cache,
@@ -18,14 +19,13 @@ import {
   readInputs,
   sample,
 } from '../evaluate/index.ts';
+import { batchOf } from '../evaluate/plan.ts';
 import { cutNetwork } from '../network.ts';
-import { type Graph, writeGraph } from '../onnx/index.ts';
+import { type Graph, inferShapes, writeGraph } from '../onnx/index.ts';
 import { identity } from '../packet/index.ts';
 import { type OpenSession, openSession } from '../runtime/index.ts';
 import type { InputSpec } from '../tasks/index.ts';
 import type { Recipe } from './recipe.ts';
-
-const BATCH = 16;
 
 /** What a recipe is carried out on. */
 export interface FitJob {
@@ -52,7 +52,7 @@ export interface FitJob {
  */
 export async function fitCodec(job: FitJob): Promise<{ codec: Codec; card: string }> {
   const { recipe, input, signal, open = openSession } = job;
-  const { head, headHash } = cutNetwork(job.graph, recipe.cut);
+  const { head, headHash } = cutNetwork(job.graph, recipe.cut, job.input.name);
   const session = await open(writeGraph(head));
   try {
     const store = new PixelStore(input);
@@ -70,7 +70,11 @@ export async function fitCodec(job: FitJob): Promise<{ codec: Codec; card: strin
     );
     checkBadShare(bad, chosen.length);
     const features = new Features({ session, hash: headHash, cut: recipe.cut }, input, store, job.cache);
-    const options = { batch: BATCH, signal, onImages: (count: number) => job.onImages?.(count, inputs.length) };
+    const options = {
+      batch: rowsAreImages(inferShapes(head), recipe.cut, input.name) ? batchOf(job.graph, input.name) : 1,
+      signal,
+      onImages: (count: number) => job.onImages?.(count, inputs.length),
+    };
     const first = await features.of(inputs[0]);
     const source: CodecSource = {
       features: first.map(({ dtype, shape }, i) => featureTensor(recipe.cut[i], dtype, shape)),

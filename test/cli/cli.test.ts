@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readNpy, writeNpy } from '../../src/cli/npy.ts';
 import { readCodec } from '../../src/codec/index.ts';
 import { makeTinySuite, TINY_CUT } from '../tasks/tiny-suite.ts';
-import { isthmus } from './run.ts';
+import { isthmus, MAIN } from './run.ts';
 
 let dir: string;
 const run = (...args: string[]) => isthmus(args, dir);
@@ -42,6 +43,12 @@ describe('the command line', () => {
     expect(missing.out).toBe('');
     expect(missing.err.trim().split('\n')).toHaveLength(1);
     expect(missing.err).toMatch(/^isthmus: .*nowhere\.onnx.* \(FILE_NOT_FOUND\)\n$/);
+  });
+
+  it('ends quietly when whoever reads its output has seen enough', () => {
+    const command = `"${process.execPath}" "${MAIN}" cuts tiny/models/trunk.onnx --all --json | true`;
+    const { status, stdout, stderr } = spawnSync(command, { cwd: dir, shell: true, encoding: 'utf8' });
+    expect({ status, stdout, stderr }).toEqual({ status: 0, stdout: '', stderr: '' });
   });
 
   it('writes no colours and no bars where it is piped', () => {
