@@ -75,7 +75,8 @@ function lookUp(flow: Flow, graph: Graph, name: string): number {
     const owner = flow.nodes.find((node) => makesInside(node, name));
     if (owner) {
       const before = owner.input.find((input) => input !== '' && flow.kinds[flow.id.get(input) as number] === 'data');
-      const advice = [...(before ? [`before it ('${before}')`] : []), `after it ('${owner.output[0]}')`].join(' or ');
+      const after = owner.output.find((output) => output !== '');
+      const advice = [...(before ? [`before it ('${before}')`] : []), `after it ('${after}')`].join(' or ');
       throw new IsthmusError(
         'CUT_SUBGRAPH',
         `'${name}' is inside a subgraph of ${describeNode(owner)}, which runs on one side as a whole; cut ${advice}`,

@@ -250,7 +250,10 @@ function fusedAcross(flow: Flow, parts: Halves): string[] {
     for (const reader of flow.readers[tensor]) {
       const node = flow.nodes[reader];
       const follows = Object.hasOwn(FUSED, maker.opType) ? FUSED[maker.opType] : [];
-      if (follows.some((op) => isOp(node, op))) pairs.push(`${maker.opType} + ${node.opType} at '${name}'`);
+      // What stands between these two a runtime computes in integers.
+      const quantized = isOp(maker, 'DequantizeLinear') || isOp(node, 'QuantizeLinear');
+      if (quantized || follows.some((op) => isOp(node, op)))
+        pairs.push(`${maker.opType} + ${node.opType} at '${name}'`);
     }
   }
   return pairs;

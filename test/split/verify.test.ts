@@ -44,6 +44,43 @@ describe('verifySplit', () => {
     expect(verified.cause).toMatch(/Conv \+ BatchNormalization at 'conv' would fuse across the cut.*nothing is left/);
   });
 
+  test('a cut of a quantized model between integers and their scale names it, and one at the integers is exact', async () => {
+    const levels = (count: number) => Int8Array.from({ length: count }, (_, i) => ((i * 53) % 251) - 125);
+    const scalar = (value: number): Tensor => ({ dtype: 'float32', shape: [], data: Float32Array.of(value) });
+    const layer = (x: string, y: string, k: string) => [
+      node('DequantizeLinear', [k, 'fine', 'zero'], [`${y}_k`]),
+      node('Conv', [x, `${y}_k`], [`${y}_conv`]),
+      node('QuantizeLinear', [`${y}_conv`, 'coarse', 'middle'], [`${y}_integers`]),
+      node('DequantizeLinear', [`${y}_integers`, 'coarse', 'middle'], [y]),
+    ];
+    const quantized = buildGraph({
+      opset: 13,
+      inputs: [{ name: 'x', dtype: 'float32', shape: ['batch', 3, 48, 48] }],
+      outputs: [{ name: 'y', dtype: 'float32' }],
+      nodes: [
+        node('QuantizeLinear', ['x', 'input', 'middle'], ['q']),
+        node('DequantizeLinear', ['q', 'input', 'middle'], ['d']),
+        ...layer('d', 'a', 'k1'),
+        ...layer('a', 'y', 'k2'),
+      ],
+      initializers: {
+        input: scalar(0.0078),
+        coarse: scalar(0.013),
+        fine: scalar(0.0021),
+        zero: { dtype: 'int8', shape: [], data: Int8Array.of(0) },
+        middle: { dtype: 'uint8', shape: [], data: Uint8Array.of(128) },
+        k1: { dtype: 'int8', shape: [16, 3, 3, 3], data: levels(432) },
+        k2: { dtype: 'int8', shape: [16, 16, 3, 3], data: levels(2304) },
+      },
+    });
+    expect((await verifySplit(quantized, cutGraph(quantized, ['a_integers']), { open })).relative).toBe(0);
+    const apart = verifySplit(quantized, cutGraph(quantized, ['a']), { open });
+    await expect(apart).rejects.toMatchObject({
+      code: 'SPLIT_MISMATCH',
+      message: expect.stringMatching(/DequantizeLinear \+ Conv at 'a' would fuse across the cut.*nothing is left/),
+    });
+  });
+
   test('halves of another graph are a mismatch', async () => {
     const other = buildGraph({
       opset: 17,
