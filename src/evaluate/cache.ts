@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { access, constants, mkdir, readdir, readFile, stat } from 'node:fs/promises';
 import { endianness } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import envPaths from 'env-paths';
 import { IsthmusError, messageOf } from '../errors.ts';
 import { writeBeside } from '../files.ts';
@@ -87,13 +87,26 @@ export class Cache {
 /** Makes a folder and those above it. Throws `FILE_UNWRITABLE`, also for one that is there and cannot be written into. */
 export async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    await makeMissing(resolve(path));
     await access(path, constants.W_OK);
   } catch (cause) {
     throw new IsthmusError('FILE_UNWRITABLE', `cannot write into ${path}: ${messageOf(cause)}; name another folder`, {
       cause,
     });
   }
+}
+
+/** Not `mkdir`'s own recursion: it never ends where a file system (/proc) says of an existing parent that it is not there. */
+async function makeMissing(path: string): Promise<void> {
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory()) return;
+  if (found) throw new Error('there is a file of that name');
+  const above = dirname(path);
+  if (above !== path) await makeMissing(above);
+  await mkdir(path).catch((thrown: NodeJS.ErrnoException) => {
+    // Another process was faster.
+    if (thrown.code !== 'EEXIST') throw thrown;
+  });
 }
 
 /** Float tensors as bytes, exact: a line of JSON (names of types and shapes), then the values as the machine holds them. */

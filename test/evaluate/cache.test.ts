@@ -1,8 +1,8 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { Cache, cacheKey, contentHash, packTensors, unpackTensors } from '../../src/evaluate/cache.ts';
+import { Cache, cacheKey, contentHash, makeFolder, packTensors, unpackTensors } from '../../src/evaluate/cache.ts';
 import { tensor } from '../../src/tensor.ts';
 
 let folder: string;
@@ -61,6 +61,24 @@ describe('Cache', () => {
     await expect(new Cache(join(file, 'below')).write('points', key, new Uint8Array(1))).rejects.toMatchObject({
       code: 'FILE_UNWRITABLE',
     });
+  });
+});
+
+describe('makeFolder', () => {
+  it('makes what is missing, and agrees with what is there', async () => {
+    const deep = join(folder, 'a', 'b', 'c');
+    await Promise.all([makeFolder(deep), makeFolder(deep)]);
+    expect((await stat(deep)).isDirectory()).toBe(true);
+    await makeFolder(deep);
+  });
+
+  it.each([
+    ['below a file', () => join(folder, 'file', 'below')],
+    ['where there is a file', () => join(folder, 'file')],
+    ['where none can be made', () => '/proc/isthmus/below'],
+  ])('says that it cannot %s', async (_, path) => {
+    await writeFile(join(folder, 'file'), '');
+    await expect(makeFolder(path())).rejects.toMatchObject({ code: 'FILE_UNWRITABLE' });
   });
 });
 
