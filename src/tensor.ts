@@ -94,10 +94,13 @@ export function byteLength(dtype: NumericDType, shape: readonly number[]): numbe
 
 /** A checked tensor. Throws `TENSOR_INVALID` if array type, length or shape do not go together. */
 export function tensor(dtype: DType, shape: readonly number[], data: TensorData): Tensor {
+  if (!Object.hasOwn(ARRAYS, dtype)) throw new IsthmusError('TENSOR_INVALID', `unknown dtype '${dtype}'`);
   const Type = ARRAYS[dtype];
-  if (Type === undefined) throw new IsthmusError('TENSOR_INVALID', `unknown dtype '${dtype}'`);
   if (!(data instanceof Type)) {
     throw new IsthmusError('TENSOR_INVALID', `dtype ${dtype} needs a ${Type.name}, got ${data?.constructor?.name}`);
+  }
+  if (!Array.isArray(shape)) {
+    throw new IsthmusError('TENSOR_INVALID', `a shape is an array of lengths, got ${typeof shape}`);
   }
   const count = elements(shape);
   if (data.length !== count) {

@@ -66,7 +66,12 @@ describe('tensor', () => {
     expect(codeOf(() => tensor('float32', [2, 2], new Float32Array(3)))).toBe('TENSOR_INVALID');
     expect(codeOf(() => elements([2, -1]))).toBe('TENSOR_INVALID');
     expect(codeOf(() => elements([2 ** 40, 2 ** 40]))).toBe('TENSOR_INVALID');
-    expect(codeOf(() => tensor('float31' as 'float32', [1], new Float32Array(1)))).toBe('TENSOR_INVALID');
+    for (const dtype of ['float31', 'constructor', '__proto__'] as never[]) {
+      expect(codeOf(() => tensor(dtype, [1], new Float32Array(1)))).toBe('TENSOR_INVALID');
+    }
+    for (const shape of [undefined, null, 1, '1', { length: 1 }] as never[]) {
+      expect(codeOf(() => asTensor({ dtype: 'float32', shape, data: new Float32Array(1) }))).toBe('TENSOR_INVALID');
+    }
   });
 
   it('counts bytes with sub-byte types packed', () => {
