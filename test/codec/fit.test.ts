@@ -17,7 +17,7 @@ function sourceOf(shape: readonly number[], dtype: FeatureTensor['dtype'] = 'flo
 }
 
 /** A codec fitted on some features at `bits` an element, and the same read back from its file. */
-async function fit(source: CodecSource, features: readonly Tensor[], bits: number, axis?: number): Promise<Codec> {
+async function fitOn(source: CodecSource, features: readonly Tensor[], bits: number, axis?: number): Promise<Codec> {
   const stream = async function* () {
     for (const each of features) yield [each];
   };
@@ -46,7 +46,7 @@ describe('features of any shape', () => {
   const shapes = [[1], [1, 1], [1, 3, 1, 1], [1, 2, 3, 4, 5], [50, 1, 8], [4, 3, 6], [1, 1031], []];
   it.each(shapes.map((shape) => [shape]))('[%s]', async (shape) => {
     const features = Array.from({ length: 12 }, (_, seed) => feature(shape, seed));
-    const codec = await fit(sourceOf(shape), features, 8);
+    const codec = await fitOn(sourceOf(shape), features, 8);
     expect(loss(codec, features[3])).toBeLessThan(0.1);
     expect(loss(int8DeflateCodec(sourceOf(shape)), features[3])).toBeLessThan(0.01);
   });
@@ -57,7 +57,7 @@ describe('features of any shape', () => {
       tensor('float32', [16, 3, 6], Float32Array.from(windows.slice(from, from + 4).flatMap((w) => [...toFloat32(w)]))),
     );
     const source = sourceOf([4, 3, 6]);
-    expect((await fit(source, batches, 4)).id).toBe((await fit(source, windows, 4)).id);
+    expect((await fitOn(source, batches, 4)).id).toBe((await fitOn(source, windows, 4)).id);
   });
 
   it('what is no number of features is refused', async () => {
@@ -68,7 +68,7 @@ describe('features of any shape', () => {
       [4, 6, 3],
       [4, 3, 6, 1],
     ]) {
-      await expect(fit(source, [feature(shape, 1)], 4)).rejects.toMatchObject({ code: 'TENSOR_INVALID' });
+      await expect(fitOn(source, [feature(shape, 1)], 4)).rejects.toMatchObject({ code: 'TENSOR_INVALID' });
     }
   });
 });
@@ -77,20 +77,20 @@ describe('features of any size', () => {
   const shape = [1, 5, 6];
   it.each([1e30, 1e-30, 1e37])('times %f', async (factor) => {
     const features = Array.from({ length: 12 }, (_, seed) => scaled(feature(shape, seed), factor));
-    expect(loss(await fit(sourceOf(shape), features, 8), features[3])).toBeLessThan(0.1);
+    expect(loss(await fitOn(sourceOf(shape), features, 8), features[3])).toBeLessThan(0.1);
     expect(loss(int8DeflateCodec(sourceOf(shape)), features[3])).toBeLessThan(0.01);
   });
 
   it('denormal ones have a codec, too', async () => {
     const features = Array.from({ length: 12 }, (_, seed) => scaled(feature(shape, seed), 1e-41));
-    const codec = await fit(sourceOf(shape), features, 8);
+    const codec = await fitOn(sourceOf(shape), features, 8);
     expect(toFloat32(codec.decode(codec.encode([features[0]]))[0]).every((x) => Math.abs(x) < 1e-38)).toBe(true);
     expect(loss(int8DeflateCodec(sourceOf(shape)), features[3])).toBeLessThan(1);
   });
 
   it('half-precision ones', async () => {
     const features = Array.from({ length: 12 }, (_, s) => fromFloat32('float16', shape, toFloat32(feature(shape, s))));
-    const codec = await fit(sourceOf(shape, 'float16'), features, 8);
+    const codec = await fitOn(sourceOf(shape, 'float16'), features, 8);
     expect(codec.decode(codec.encode([features[3]]))[0].dtype).toBe('float16');
     expect(loss(codec, features[3])).toBeLessThan(0.1);
   });
@@ -100,16 +100,16 @@ describe('features of any size', () => {
     ['features that are all the same', [feature(shape, 1), feature(shape, 1), feature(shape, 1)]],
     ['features of zeros', [tensor('float32', shape, new Float32Array(30))]],
   ])('%s', async (_, features) => {
-    const codec = await fit(sourceOf(shape), features, 2);
+    const codec = await fitOn(sourceOf(shape), features, 2);
     expect(loss(codec, features[0])).toBeLessThan(1e-6);
     expect(codec.encode([features[0]]).length).toBeLessThan(20);
   });
 
   it('vectors along the axis that is asked for', async () => {
     const features = Array.from({ length: 12 }, (_, seed) => feature(shape, seed));
-    expect(loss(await fit(sourceOf(shape), features, 8, 1), features[3])).toBeLessThan(0.1);
+    expect(loss(await fitOn(sourceOf(shape), features, 8, 1), features[3])).toBeLessThan(0.1);
     for (const axis of [3, -1, 0.5]) {
-      await expect(fit(sourceOf(shape), features, 8, axis)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+      await expect(fitOn(sourceOf(shape), features, 8, axis)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     }
   });
 });
