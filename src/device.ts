@@ -1,4 +1,5 @@
 import type { Codec } from './codec/index.ts';
+import { IsthmusError } from './errors.ts';
 import { type Graph, writeGraph } from './onnx/index.ts';
 import { type OpenSession, openSession } from './runtime/index.ts';
 import { type ImageInput, type InputSpec, type PrepareOptions, prepare } from './tasks/index.ts';
@@ -14,7 +15,8 @@ export interface Device {
 
 /**
  * Opens the device's half: `input` says how a picture becomes the head's input, and the head's outputs are the tensors
- * that `codec` is made for. `open` chooses the runtime (the one at hand by default). Throws what opening a session throws.
+ * that `codec` is made for. `open` chooses the runtime (the one at hand by default). Throws `INVALID_ARGUMENT` where the codec
+ * is for other tensors than the head gives, and what opening a session throws.
  */
 export async function openDevice(parts: {
   input: InputSpec;
@@ -24,12 +26,23 @@ export async function openDevice(parts: {
 }): Promise<Device> {
   const { input, codec, open = openSession } = parts;
   const head = await open(writeGraph(parts.head));
+  const missing = codec.features.filter(
+    ({ name }) => name !== input.name && !head.outputs.some((output) => output.name === name),
+  );
+  if (missing.length > 0) {
+    await head.release();
+    throw new IsthmusError(
+      'INVALID_ARGUMENT',
+      `the codec is for '${missing[0].name}', and the head gives ${head.outputs.map(({ name }) => `'${name}'`).join(', ')}; ` +
+        'use a head and a codec of the same cut',
+    );
+  }
   const { dtype = 'float32' } = head.inputs.find(({ name }) => name === input.name) ?? {};
   return {
     async encode(image, options) {
       const pixels = asFloat(await prepare(image, input, options), dtype);
       const outputs = await head.run({ [input.name]: pixels });
-      const feature = codec.features.map(({ name }) => outputs[name] ?? pixels);
+      const feature = codec.features.map(({ name }) => (name === input.name ? pixels : outputs[name]));
       return codec.encode(feature);
     },
     release: () => head.release(),

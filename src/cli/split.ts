@@ -1,7 +1,8 @@
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { IsthmusError, messageOf } from '../errors.ts';
+import { makeFolder } from '../evaluate/index.ts';
 import { type Graph, mainGraph, saveGraph, trueInputs } from '../onnx/index.ts';
 import { openOnnxRuntimeNode } from '../runtime/index.ts';
 import { cutGraph, type Halves, type Verification, verifySplit } from '../split/index.ts';
@@ -59,7 +60,7 @@ async function save(
 ): Promise<{ head: string; tail: string }> {
   let beside: string | undefined;
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     beside = await mkdtemp(join(folder, '.split-'));
     const options = externalData ? { externalData: {} } : {};
     await saveGraph(head, join(beside, 'head.onnx'), options);

@@ -52,6 +52,9 @@ export function vqa(options: VqaOptions): Task<string, VqaAnswer, VqaTruth> {
   const bytes = indexBytes(answers.length);
 
   function read(question: string): number[] {
+    if (typeof question !== 'string') {
+      throw new IsthmusError('INVALID_ARGUMENT', 'VQA answers a question; give it one beside the picture or packet');
+    }
     within(limits, 'questionCharacters', question.length, 'characters of a question');
     const tokens = words(question).map((word) => ids.get(word) ?? UNKNOWN);
     return tokens.length > 0 ? tokens.slice(0, maxTokens) : [UNKNOWN];

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readNpy, writeNpy } from '../../src/cli/npy.ts';
 import { readCodec } from '../../src/codec/index.ts';
+import { mainGraph, openGraph, saveGraph } from '../../src/onnx/index.ts';
 import { makeTinySuite, TINY_CUT } from '../tasks/tiny-suite.ts';
 import { isthmus, MAIN } from './run.ts';
 
@@ -124,11 +125,35 @@ describe('fit, encode, inspect, decode', () => {
     }
   });
 
+  it('fits at a tensor of one task alone, on the tasks that have the split', async () => {
+    cpSync(join(dir, 'tiny'), join(dir, 'part'), { recursive: true });
+    rmSync(join(dir, 'part/vqa/train.json'));
+    const model = join(dir, 'part/models/captioning.onnx');
+    const graph = await openGraph(model);
+    const { node } = mainGraph(graph);
+    const normed = node.find(({ opType, input }) => opType === 'LayerNormalization' && input[0] === 'features');
+    const name = normed?.output[0] as string;
+    for (const each of node) {
+      each.input = each.input.map((other) => (other === name ? 'own' : other));
+      each.output = each.output.map((other) => (other === name ? 'own' : other));
+    }
+    await saveGraph(graph, model);
+    const { out, err } = run('fit', 'part', '--at', 'own', '--limit', '8', '--out', 'own.codec');
+    expect(out).toMatch(/for own, identity/);
+    expect(err).toMatch(/^note: pictures of other tasks only, since .*vqa\/train\.json: the file does not exist\n$/);
+    expect(run('fit', 'part', '--at', 'own', '--split', 'none', '--out', 'x.codec').err).toContain('(SUITE_INVALID)');
+  });
+
   it('leave nothing half-written and say what is wrong', async () => {
     writeFileSync(join(dir, 'text.packet'), 'no packet');
     writeFileSync(join(dir, 'text.npy'), 'no array');
     const cases: [string, string[]][] = [
       ['PACKET_VERSION', ['decode', 'text.packet', '--codec', 'raw-f32.codec', '--out', 'x.npy']],
+      ['FILE_UNWRITABLE', ['split', 'tiny/models/trunk.onnx', '--at', TINY_CUT, '--out', '/proc/isthmus/parts']],
+      [
+        'INVALID_ARGUMENT',
+        ['encode', 'photo.jpg', '--head', 'tiny/models/trunk.onnx', '--codec', 'a.codec', '--out', 'x.packet'],
+      ],
       ['CODEC_INVALID', ['decode', 'a.packet', '--codec', 'photo.jpg', '--out', 'x.npy']],
       ['PACKET_FOREIGN', ['decode', 'a.packet', '--codec', 'raw-f32.codec', '--out', 'x.npy']],
       ['TENSOR_INVALID', ['encode', 'text.npy', '--codec', 'a.codec', '--out', 'x.packet']],

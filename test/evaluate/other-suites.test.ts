@@ -135,6 +135,7 @@ describe('bench on other suites', () => {
     const { device, edge } = await openHalves(network, readCodec(codec.toBytes()), openOnnxRuntimeNode);
     const packet = await device.encode(join(dir, 'images/val/0001.jpg'));
     expect((await edge.answer(packet, 'how many')).answer).toEqual(expect.any(String));
+    await expect(edge.answer(packet, undefined as never)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     await Promise.all([device.release(), edge.release()]);
   });
 
