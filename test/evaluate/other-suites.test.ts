@@ -114,6 +114,19 @@ describe('bench on other suites', () => {
       ['vqa', 'own'],
     ]);
     expect(info.notes.filter((note) => /is not measured at/.test(note))).toHaveLength(3);
+
+    // Without a single cut in common each task is cut in its own middle.
+    await remake(dir, 'vqa', (graph) => {
+      for (const each of mainGraph(graph).node) {
+        each.input = each.input.map((name) => (name.startsWith('/') || name === 'features' ? `vqa${name}` : name));
+        each.output = each.output.map((name) => (name.startsWith('/') || name === 'features' ? `vqa${name}` : name));
+      }
+      return graph;
+    });
+    await edit(dir, 'suite.json', (suite) => ({ ...suite, cuts: {} }));
+    const middle = await run(dir, { cuts: undefined, ways: ['raw-f32'] });
+    expect(middle.points.map(({ task }) => task).sort()).toEqual([...TASKS].sort());
+    expect(new Set(middle.points.map(({ cut }) => cut)).size).toBeGreaterThan(1);
     await expect(run(dir, { cuts: ['nowhere'] })).rejects.toMatchObject({ code: 'CUT_UNKNOWN' });
   });
 
