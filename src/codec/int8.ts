@@ -8,8 +8,8 @@ import { featureElements, featureTensors, featureValues } from './feature.ts';
 const deflateBound = (length: number): number => length + 5 * Math.ceil(length / 16_383) + 16;
 /** Most that a byte of deflate can become: four times a match of 258 bytes, in 2 bits each. */
 const DEFLATE_RATIO = 1032;
-/** Bytes of a deflate stream that are inflated at once: at most a quarter of a megabyte of output. */
-const PIECE = 256;
+/** Bytes of a deflate stream that are inflated at once: at most 8 MB of output before a bomb is noticed. */
+const PIECE = 8192;
 
 /**
  * The plain way: each tensor as integers from -levels to levels under its own scale (its largest magnitude), all of them deflated
