@@ -1,0 +1,111 @@
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { delimiter, join } from 'node:path';
+import puppeteer, { type Browser } from 'puppeteer-core';
+import type { Report, Way } from './golden.ts';
+import { type Runtime, unlessAborted } from './runtime.ts';
+
+/** Nothing but the page's own scripts and files. */
+const POLICY: Readonly<Record<Way, string>> = {
+  typescript: "default-src 'none'; script-src 'self'; connect-src 'self'",
+};
+
+const browser = (name: string, kind: 'chrome' | 'firefox', programs: readonly string[], install: string): Runtime => ({
+  name,
+  ways: ['typescript'],
+  install,
+  open: async (folder, signal) => {
+    const program = programs.map(onPath).find((path) => path !== null);
+    if (program == null) return null;
+    const launching = puppeteer.launch({
+      browser: kind,
+      executablePath: program,
+      userDataDir: join(folder, name),
+      // Chromium's sandbox refuses to run as root, as CI does; the only pages it opens are ours.
+      args: kind === 'chrome' && process.getuid?.() === 0 ? ['--no-sandbox'] : [],
+      env: { ...process.env, HOME: folder },
+      handleSIGINT: false,
+      handleSIGTERM: false,
+      handleSIGHUP: false,
+    });
+    const started = await unlessAborted(launching, signal).catch((error) => {
+      launching.then(end, () => {});
+      throw error;
+    });
+    const server = await serve(folder);
+    return {
+      version: (await started.version()).replace(/^.*\//, ''),
+      report: (way, until) => unlessAborted(reportOf(started, server, way), until),
+      close: async () => {
+        server.closeAllConnections();
+        server.close();
+        await end(started);
+      },
+    };
+  },
+});
+
+async function reportOf(browser: Browser, server: Server, way: Way): Promise<Report> {
+  const page = await browser.newPage();
+  const said: string[] = [];
+  page.on('pageerror', (error) => said.push(String(error)));
+  page.on('console', (message) => said.push(message.text()));
+  try {
+    await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/${way}`);
+    return (await page.evaluate('report')) as Report;
+  } catch (error) {
+    throw new Error([String(error), ...said].join('; '), { cause: error });
+  } finally {
+    await page.close();
+  }
+}
+
+/** Serves the bundle to the page: a way is a page under its policy, whatever has another name is a file. */
+async function serve(folder: string): Promise<Server> {
+  const server = createServer((request, response) => {
+    const name = (request.url as string).slice(1);
+    if (Object.hasOwn(POLICY, name)) {
+      response.writeHead(200, { 'content-type': 'text/html', 'content-security-policy': POLICY[name as Way] });
+      response.end('<!doctype html><title>isthmus</title><script type="module" src="/page.mjs"></script>');
+    } else if (/^(page|golden)\.mjs$|^golden\.json$/.test(name)) {
+      response.writeHead(200, { 'content-type': name.endsWith('json') ? 'application/json' : 'text/javascript' });
+      response.end(readFileSync(join(folder, name)));
+    } else response.writeHead(404).end();
+  });
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
+  return server;
+}
+
+const CLOSE_MS = 10_000;
+
+/** Closes the browser, and kills it where it does not close in time. */
+async function end(browser: Browser): Promise<void> {
+  const running = browser.process();
+  await unlessAborted(browser.close(), AbortSignal.timeout(CLOSE_MS)).catch(() => running?.kill('SIGKILL'));
+}
+
+function onPath(program: string): string | null {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    try {
+      accessSync(join(folder, program), constants.X_OK);
+      return join(folder, program);
+    } catch {
+      // Not in this folder.
+    }
+  }
+  return null;
+}
+
+export const chromium = browser(
+  'chromium',
+  'chrome',
+  ['chromium', 'chromium-browser', 'google-chrome'],
+  'on Debian apt-get install chromium',
+);
+export const firefox = browser(
+  'firefox',
+  'firefox',
+  ['firefox-esr', 'firefox'],
+  'on Debian apt-get install firefox-esr',
+);

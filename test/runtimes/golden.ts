@@ -1,0 +1,158 @@
+import { sha256 as sha256Of } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { GOLDEN_CODECS, GOLDEN_PACKETS, words } from '../../fixtures/golden/cases.ts';
+import { integerBytes, sha256, valueBytes } from '../../fixtures/golden/decoded.ts';
+import { type Codec, readCard, readCodec } from '../../src/codec/index.ts';
+import { identity } from '../../src/packet/index.ts';
+import { elements, fromFloat32 } from '../../src/tensor.ts';
+
+/*
+ * What runs inside every runtime: no Node, no DOM. It reads and makes the golden files and says what differs.
+ */
+
+/** How a runtime is made to code. */
+export type Way = 'typescript';
+
+/** What one run found; `digest` is over random packets with their integers and values, and is the same on every runtime. */
+export interface Report {
+  readonly codecs: number;
+  readonly packets: number;
+  readonly encoded: number;
+  readonly random: number;
+  readonly digest: string;
+  readonly differences: readonly string[];
+}
+
+interface Manifest {
+  readonly codecs: readonly { file: string; id: string; sha256: string }[];
+  readonly packets: readonly {
+    file: string;
+    codec: string;
+    sha256: string;
+    integers: string | null;
+    values: string;
+  }[];
+}
+
+/** About as many random values go through each golden codec, in at most `MOST_FEATURES` features. */
+const RANDOM_VALUES = 4000;
+const MOST_FEATURES = 50;
+
+/** Checks the golden files, which `files` gives in base64 by their names in `fixtures/golden`. */
+export function check(files: Readonly<Record<string, string>>): Report {
+  const differences: string[] = [];
+  let done = 0;
+  /** Runs one comparison; what it throws or tells is a difference of `name`. */
+  const compare = (name: string, differs: () => string | null): void => {
+    done++;
+    try {
+      const difference = differs();
+      if (difference !== null) differences.push(`${name}: ${difference}`);
+    } catch (error) {
+      differences.push(`${name}: ${error}`);
+    }
+  };
+  const counted = (comparisons: () => void): number => {
+    done = 0;
+    comparisons();
+    return done;
+  };
+  const golden = (file: string): Uint8Array => {
+    if (!Object.hasOwn(files, file)) throw new Error(`${file} is not in fixtures/golden`);
+    return Uint8Array.from(atob(files[file]), (character) => character.charCodeAt(0));
+  };
+
+  const manifest: Manifest = JSON.parse(new TextDecoder().decode(golden('manifest.json')));
+  const unknown = Object.keys(manifest).filter((section) => section !== 'codecs' && section !== 'packets');
+  if (unknown.length > 0) differences.push(`the manifest has ${unknown.join(', ')}, which nothing here checks`);
+
+  const codecOf = new Map<string, Codec>();
+  const codec = (file: string): Codec => {
+    const read = codecOf.get(file) ?? readCodec(golden(file));
+    codecOf.set(file, read);
+    return read;
+  };
+  return {
+    codecs: counted(() => {
+      for (const entry of manifest.codecs) compare(entry.file, () => codecDiffers(entry, golden(entry.file)));
+      for (const made of GOLDEN_CODECS) {
+        const file = `codecs/${made.file}.codec`;
+        compare(`${file}, made again`, () => bytesDiffer(made.codec.toBytes(made.card), golden(file)));
+      }
+    }),
+    packets: counted(() => {
+      for (const entry of manifest.packets) {
+        compare(entry.file, () => packetDiffers(entry, codec(entry.codec), golden(entry.file)));
+      }
+    }),
+    encoded: counted(() => {
+      for (const { file, codec: made, feature } of GOLDEN_PACKETS) {
+        const name = `packets/${file}.packet`;
+        compare(`${name}, encoded again`, () =>
+          bytesDiffer(codec(`codecs/${made.file}.codec`).encode(feature), golden(name)),
+        );
+      }
+    }),
+    ...randomDigest(
+      manifest.codecs.map(({ file }) => [file, () => codec(file)] as const),
+      compare,
+    ),
+    differences,
+  };
+}
+
+function codecDiffers(entry: Manifest['codecs'][number], bytes: Uint8Array): string | null {
+  if (sha256(bytes) !== entry.sha256) return 'the file is another one than the manifest names';
+  const codec = readCodec(bytes);
+  if (identity(codec.id) !== entry.id) return `its identity is ${identity(codec.id)}, not ${entry.id}`;
+  return bytesDiffer(codec.toBytes(readCard(bytes) ?? undefined), bytes);
+}
+
+function packetDiffers(entry: Manifest['packets'][number], codec: Codec, packet: Uint8Array): string | null {
+  if (sha256(packet) !== entry.sha256) return 'the file is another one than the manifest names';
+  const integers = integerBytes(codec, packet);
+  if ((integers && sha256(integers)) !== entry.integers) return 'it decodes to other integers';
+  return sha256(valueBytes(codec.decode(packet))) === entry.values ? null : 'it decodes to other values';
+}
+
+function bytesDiffer(bytes: Uint8Array, golden: Uint8Array): string | null {
+  const at = bytes.findIndex((byte, i) => byte !== golden[i]);
+  if (at >= 0) return `byte ${at} is ${bytes[at]}, not ${golden[at]}`;
+  return bytes.length === golden.length ? null : `it has ${bytes.length} bytes, not ${golden.length}`;
+}
+
+/** Seeded features through each codec and back: magnitudes from far below a step to far past the ends of an alphabet. */
+function randomDigest(
+  codecs: readonly (readonly [file: string, codec: () => Codec])[],
+  compare: (name: string, differs: () => string | null) => void,
+): { random: number; digest: string } {
+  const hash = sha256Of.create();
+  let random = 0;
+  for (const [c, [file, open]] of codecs.entries()) {
+    compare(`random features through ${file}`, () => {
+      const codec = open();
+      const next = words(0x15_7e_00 + c);
+      const size = codec.features.reduce((sum, { shape }) => sum + elements(shape), 0);
+      const features = Math.max(1, Math.min(MOST_FEATURES, Math.ceil(RANDOM_VALUES / Math.max(1, size))));
+      for (let i = 0; i < features; i++) {
+        const scale = 2 ** ((next() % 16) - 6);
+        const packet = codec.encode(
+          codec.features.map(({ dtype, shape }) =>
+            fromFloat32(
+              dtype,
+              shape,
+              Float32Array.from({ length: elements(shape) }, () => (next() / 2 ** 31 - 1) * scale),
+            ),
+          ),
+        );
+        hash.update(packet);
+        const integers = integerBytes(codec, packet);
+        if (integers !== null) hash.update(integers);
+        hash.update(valueBytes(codec.decode(packet)));
+        random++;
+      }
+      return null;
+    });
+  }
+  return { random, digest: bytesToHex(hash.digest()) };
+}
