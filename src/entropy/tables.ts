@@ -21,31 +21,33 @@ const FORMAT = 1;
 export class TableBank {
   readonly precision: number;
   readonly size: number;
-  readonly #low: Int32Array;
-  /** Table t's frequencies stand from `#offset[t]` to `#offset[t + 1]`, the escape's last. */
-  readonly #offset: Int32Array;
-  readonly #frequency: Uint16Array;
-  readonly #start: Uint16Array;
+  /** The least integer of each table's alphabet. */
+  readonly low: Int32Array;
+  /** Table t's frequencies stand from `offset[t]` to `offset[t + 1]`, the escape's last. */
+  readonly offset: Int32Array;
+  readonly frequency: Uint16Array;
+  /** The cumulated frequency where each symbol starts, in the places of `frequency`. */
+  readonly start: Uint16Array;
   /** For each table and each of 256 buckets of the position: the first symbol that reaches into the bucket. */
-  readonly #bucket: Uint16Array;
+  readonly bucket: Uint16Array;
 
   private constructor(precision: number, low: Int32Array, offset: Int32Array, frequency: Uint16Array) {
     this.precision = precision;
     this.size = low.length;
-    this.#low = low;
-    this.#offset = offset;
-    this.#frequency = frequency;
-    this.#start = new Uint16Array(frequency.length);
-    this.#bucket = new Uint16Array(this.size << BUCKET_BITS);
+    this.low = low;
+    this.offset = offset;
+    this.frequency = frequency;
+    this.start = new Uint16Array(frequency.length);
+    this.bucket = new Uint16Array(this.size << BUCKET_BITS);
     const shift = precision - BUCKET_BITS;
     for (let table = 0; table < this.size; table++) {
       let start = 0;
       let bucket = 0;
       for (let i = offset[table]; i < offset[table + 1]; i++) {
-        this.#start[i] = start;
+        this.start[i] = start;
         start += frequency[i];
         for (; bucket < 256 && bucket << shift < start; bucket++) {
-          this.#bucket[(table << BUCKET_BITS) + bucket] = i - offset[table];
+          this.bucket[(table << BUCKET_BITS) + bucket] = i - offset[table];
         }
       }
     }
@@ -73,9 +75,9 @@ export class TableBank {
   toBytes(): Uint8Array {
     const writer = new ByteWriter().u8(FORMAT).u8(this.precision).u32(this.size);
     for (let table = 0; table < this.size; table++) {
-      const [from, to] = [this.#offset[table], this.#offset[table + 1]];
-      writer.u32(this.#low[table] >>> 0).u16(to - from);
-      for (let i = from; i < to; i++) writer.u16(this.#frequency[i]);
+      const [from, to] = [this.offset[table], this.offset[table + 1]];
+      writer.u32(this.low[table] >>> 0).u16(to - from);
+      for (let i = from; i < to; i++) writer.u16(this.frequency[i]);
     }
     return writer.finish();
   }
@@ -123,14 +125,14 @@ export class TableBank {
     const { precision, size } = this;
     let table = (values.length + size - 1) % size;
     for (let i = values.length - 1; i >= 0; i--) {
-      const from = this.#offset[table];
-      const last = this.#offset[table + 1] - 1;
-      const at = from + values[i] - this.#low[table];
+      const from = this.offset[table];
+      const last = this.offset[table + 1] - 1;
+      const at = from + values[i] - this.low[table];
       if (at >= from && at < last) {
-        encoder.push(this.#start[at], this.#frequency[at], precision);
+        encoder.push(this.start[at], this.frequency[at], precision);
       } else {
         pushEscape(encoder, at < from ? from - 1 - at : at - last, at < from ? 1 : 0);
-        encoder.push(this.#start[last], this.#frequency[last], precision);
+        encoder.push(this.start[last], this.frequency[last], precision);
       }
       table = table === 0 ? size - 1 : table - 1;
     }
@@ -142,13 +144,13 @@ export class TableBank {
     const shift = precision - BUCKET_BITS;
     let table = 0;
     for (let i = 0; i < values.length; i++) {
-      const from = this.#offset[table];
-      const last = this.#offset[table + 1] - 1;
+      const from = this.offset[table];
+      const last = this.offset[table + 1] - 1;
       const slot = decoder.peek(precision);
-      let at = from + this.#bucket[(table << BUCKET_BITS) + (slot >>> shift)];
-      while (at < last && this.#start[at + 1] <= slot) at++;
-      decoder.pop(this.#start[at], this.#frequency[at], precision);
-      values[i] = at < last ? this.#low[table] + at - from : popEscape(decoder, this.#low[table], last - from);
+      let at = from + this.bucket[(table << BUCKET_BITS) + (slot >>> shift)];
+      while (at < last && this.start[at + 1] <= slot) at++;
+      decoder.pop(this.start[at], this.frequency[at], precision);
+      values[i] = at < last ? this.low[table] + at - from : popEscape(decoder, this.low[table], last - from);
       table = table + 1 === size ? 0 : table + 1;
     }
   }
@@ -163,11 +165,11 @@ export class TableBank {
     const bits = new Float64Array(this.size);
     for (let i = 0; i < values.length; i++) {
       const table = i % this.size;
-      const from = this.#offset[table];
-      const last = this.#offset[table + 1] - 1;
-      const at = from + values[i] - this.#low[table];
+      const from = this.offset[table];
+      const last = this.offset[table + 1] - 1;
+      const at = from + values[i] - this.low[table];
       const inside = at >= from && at < last;
-      bits[table] += this.precision - Math.log2(this.#frequency[inside ? at : last]);
+      bits[table] += this.precision - Math.log2(this.frequency[inside ? at : last]);
       if (!inside) bits[table] += escapeBits(at < from ? from - 1 - at : at - last);
     }
     return bits;
