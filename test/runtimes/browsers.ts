@@ -6,6 +6,8 @@ import puppeteer, { type Browser } from 'puppeteer-core';
 import type { Report, Way } from './golden.ts';
 import { type Runtime, unlessAborted } from './runtime.ts';
 
+const CLOSE_MS = 10_000;
+
 /** Nothing but the page's own scripts and files. */
 const POLICY: Readonly<Record<Way, string>> = {
   typescript: "default-src 'none'; script-src 'self'; connect-src 'self'",
@@ -18,6 +20,8 @@ const browser = (name: string, kind: 'chrome' | 'firefox', programs: readonly st
   open: async (folder, signal) => {
     const program = programs.map(onPath).find((path) => path !== null);
     if (program == null) return null;
+    // Kills the browser and all that it started.
+    const kill = new AbortController();
     const launching = puppeteer.launch({
       browser: kind,
       executablePath: program,
@@ -25,12 +29,14 @@ const browser = (name: string, kind: 'chrome' | 'firefox', programs: readonly st
       // Chromium's sandbox refuses to run as root, as CI does; the only pages it opens are ours.
       args: kind === 'chrome' && process.getuid?.() === 0 ? ['--no-sandbox'] : [],
       env: { ...process.env, HOME: folder },
+      signal: kill.signal,
       handleSIGINT: false,
       handleSIGTERM: false,
       handleSIGHUP: false,
     });
-    const started = await unlessAborted(launching, signal).catch((error) => {
-      launching.then(end, () => {});
+    const started = await unlessAborted(launching, signal).catch(async (error) => {
+      kill.abort();
+      await launching.catch(() => {});
       throw error;
     });
     const server = await serve(folder);
@@ -40,7 +46,7 @@ const browser = (name: string, kind: 'chrome' | 'firefox', programs: readonly st
       close: async () => {
         server.closeAllConnections();
         server.close();
-        await end(started);
+        await unlessAborted(started.close(), AbortSignal.timeout(CLOSE_MS)).catch(() => kill.abort());
       },
     };
   },
@@ -75,14 +81,6 @@ async function serve(folder: string): Promise<Server> {
   });
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
   return server;
-}
-
-const CLOSE_MS = 10_000;
-
-/** Closes the browser, and kills it where it does not close in time. */
-async function end(browser: Browser): Promise<void> {
-  const running = browser.process();
-  await unlessAborted(browser.close(), AbortSignal.timeout(CLOSE_MS)).catch(() => running?.kill('SIGKILL'));
 }
 
 function onPath(program: string): string | null {

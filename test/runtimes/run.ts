@@ -47,7 +47,7 @@ const folder = mkdtempSync(join(tmpdir(), 'isthmus-runtimes-'));
 try {
   await bundleInto(folder);
   for (const runtime of RUNTIMES.filter(({ name }) => chosen.includes(name))) {
-    stop.signal.throwIfAborted();
+    if (stop.signal.aborted) break;
     await runOn(runtime);
   }
 } finally {
@@ -135,5 +135,6 @@ function show(): void {
   if (options.json !== undefined) {
     writeFileSync(options.json, `${JSON.stringify({ passed, failed, missing, rows }, null, 2)}\n`);
   }
-  if (failed > 0 || rows.length === 0) process.exitCode = 1;
+  if (stop.signal.aborted) console.error(stop.signal.reason.message);
+  if (failed > 0 || rows.length === 0 || stop.signal.aborted) process.exitCode = 1;
 }
