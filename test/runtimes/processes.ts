@@ -56,7 +56,7 @@ export const bun = command(
   'bun',
   () => ofPackage('bun', 'bin/bun.exe'),
   () => ['--no-install'],
-  () => ({}),
+  (folder) => ({ BUN_RUNTIME_TRANSPILER_CACHE_PATH: join(folder, 'bun') }),
 );
 
 export const deno = command(
