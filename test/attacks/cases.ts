@@ -1,0 +1,134 @@
+import v8 from 'node:v8';
+import { sealPacket } from '../../src/packet/index.ts';
+import { Dice } from './dice.ts';
+import type { GoldenBytes, Subject } from './golden.ts';
+import { judgeCodecFile, judgePacket, judgeTables, mutateBody, type Outcome, Violation } from './judge.ts';
+import { mutateArchive, mutateBytes, mutateContent, mutateFrame, mutateTables } from './mutate.ts';
+
+/** One attack: bytes, where they are read, and what must hold. */
+export interface Case {
+  /** What is attacked, as reports name it. */
+  readonly surface: string;
+  /** The golden codec file that the bytes come from or are for. */
+  readonly file: string;
+  readonly bytes: Uint8Array;
+  /** Throws a {@link Violation} where something does not hold. */
+  readonly judge: () => Outcome;
+  /** Most that judging may take, however hostile the bytes: known from the codec and from their number before they are read. */
+  readonly bounds: { readonly ms: number; readonly bytes: number };
+}
+
+/** Goldens, sorted for fast choices. */
+export interface Targets {
+  /** Subjects with packets, with those of at most 512 bytes (nearly all cases), and all of them. */
+  readonly packets: readonly { subject: Subject; small: readonly GoldenBytes[]; kind: string }[];
+  readonly subjects: readonly Subject[];
+  readonly tables: readonly { file: string; bytes: Uint8Array; size: number }[];
+}
+
+const SMALL = 512;
+
+export function targetsOf(subjects: readonly Subject[]): Targets {
+  const packets = subjects.map((subject) => {
+    const small = subject.packets.filter(({ packet }) => packet.length <= SMALL);
+    return { subject, small: small.length > 0 ? small : subject.packets, kind: subject.kind };
+  });
+  const tables = subjects.flatMap(({ file, codec }) =>
+    [...codec.entries]
+      .filter(([name, bytes]) => name.startsWith('tables') && bytes[0] === 1)
+      .map(([, bytes]) => ({ file, bytes, size: new DataView(bytes.buffer, bytes.byteOffset).getUint32(2, true) })),
+  );
+  // Kinds that cost tens of microseconds a packet (deflate) or that leave little to try (raw) are taken less often.
+  const weights = packets.map(({ kind }) => (kind.startsWith('int8') ? 1 : kind.startsWith('raw') ? 2 : 8));
+  return {
+    packets: packets.flatMap((target, i) => new Array<(typeof packets)[number]>(weights[i]).fill(target)),
+    subjects,
+    tables,
+  };
+}
+
+/** Case `number` of `seed`: the same on every machine for the same goldens. */
+export function makeCase(targets: Targets, seed: number, number: number): Case {
+  const dice = new Dice(seed, number);
+  // In thousandths. Codec files cost a hundred times what a packet costs; one case in eighty is a million of them in a long run.
+  const surface = dice.below(1000);
+  if (surface < 830) {
+    const { subject, small } = dice.pick(targets.packets);
+    const rare = dice.below(1024) === 0;
+    const golden = dice.pick(rare ? subject.packets : small);
+    const other = dice.pick(dice.below(2) === 0 ? subject.packets : dice.pick(targets.packets).small);
+    if (surface < 120) {
+      const bytes =
+        dice.below(2) === 0
+          ? mutateBytes(dice, golden.packet, other.packet)
+          : mutateFrame(dice, dice.below(2) === 0 ? golden.packet : other.packet);
+      return packetCase('packet frame', subject, bytes);
+    }
+    const body = mutateBody(dice, subject, golden, other.body);
+    return packetCase(`packet body, ${subject.kind}`, subject, sealPacket(subject.codec.id, body));
+  }
+  if (surface < 988) {
+    const { file, bytes, size } = dice.pick(targets.tables);
+    const made = mutateTables(dice, bytes, dice.pick(targets.tables).bytes);
+    const asked = dice.below(16) === 0 ? dice.below(8) : size;
+    const judge = () => judgeTables(made, asked);
+    return { surface: 'tables', file, bytes: made, judge, bounds: fileBounds(made.length) };
+  }
+  const { file, bytes, codec } = dice.pick(targets.subjects);
+  const other = dice.pick(targets.subjects);
+  const made =
+    surface < 994
+      ? mutateArchive(dice, bytes, codec.entries, other.bytes)
+      : mutateContent(dice, codec.entries, other.codec.entries);
+  return {
+    surface: surface < 994 ? 'codec file, archive' : 'codec file, right hashes',
+    file,
+    bytes: made,
+    judge: () => judgeCodecFile(dice, made),
+    bounds: fileBounds(made.length),
+  };
+}
+
+function packetCase(surface: string, subject: Subject, bytes: Uint8Array): Case {
+  // Five symbols an integer, a few numbers a value; what a deflate stream needs is in the constant.
+  const bounds = { ms: 5 + 0.001 * subject.values, bytes: 2 ** 20 + 64 * subject.values + 16 * bytes.length };
+  return { surface, file: subject.file, bytes, judge: () => judgePacket(subject, bytes), bounds };
+}
+
+function fileBounds(length: number): Case['bounds'] {
+  return { ms: 25 + 0.005 * length, bytes: 2 ** 22 + 64 * length };
+}
+
+/** What one case came to, and what it took. */
+export interface Measured {
+  readonly outcome: Outcome;
+  readonly ms: number;
+  readonly bytes: number;
+}
+
+/** Bytes in use on and off the heap of this thread; asking takes longer than most cases, so one answer serves two of them. */
+function memory(): number {
+  const { used_heap_size, external_memory } = v8.getHeapStatistics();
+  return used_heap_size + external_memory;
+}
+
+let before = memory();
+
+/**
+ * Judges a case and holds it to its bounds: milliseconds, and bytes allocated on and off the heap since the last case (its own making
+ * counts too; all of them, freed or not, unless the collector ran meanwhile). A machine that does something else makes a case look slow, so it is above a bound only where it is so each of
+ * five times. Throws a {@link Violation}.
+ */
+export function runCase({ judge, bounds }: Case): Measured {
+  let [ms, bytes] = [Infinity, Infinity];
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const start = performance.now();
+    const outcome = judge();
+    ms = Math.min(ms, performance.now() - start);
+    const after = memory();
+    bytes = Math.min(bytes, Math.max(0, after - before));
+    before = after;
+    if (ms <= bounds.ms && bytes <= bounds.bytes) return { outcome, ms, bytes };
+  }
+  throw new Violation(`took ${ms} ms of ${bounds.ms}, ${bytes} bytes of ${bounds.bytes}`);
+}
