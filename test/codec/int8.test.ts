@@ -59,4 +59,17 @@ describe('inflating', () => {
     const codec = codecOf(length);
     expect(() => codec.decode(packetOf(length, bomb))).toThrow(/too many/);
   });
+
+  it('refuses Huffman codes that overlap before it builds a table of them', () => {
+    // A dynamic block of 255 codes of 1 bit and one of 15, then an empty stored block: 36 bytes that took fflate 30 ms.
+    const block = Buffer.from('04e005000000000010e5ffffffffffffffffffffffffffffffffffffffff1f0000000000', 'hex');
+    const length = 40_000;
+    const stream = Buffer.concat(new Array<Buffer>(1000).fill(block));
+    expect(() => codecOf(length).decode(packetOf(length, stream))).toThrow(/invalid literal\/lengths set/);
+  });
+
+  it('refuses a stored block whose length and its complement differ', () => {
+    expect(() => codecOf(1).decode(packetOf(1, Uint8Array.of(1, 1, 0, 0, 0, 7)))).toThrow(/invalid stored block/);
+    expect(codeOf(() => codecOf(1).decode(packetOf(1, Uint8Array.of(1, 1, 0, 254, 255, 7))))).toBe('none');
+  });
 });
