@@ -84,7 +84,7 @@ export function makeCase(targets: Targets, seed: number, number: number): Case {
     surface: surface < 994 ? 'codec file, archive' : 'codec file, right hashes',
     file,
     bytes: made,
-    judge: () => judgeCodecFile(dice, made),
+    judge: () => judgeCodecFile(new Dice(~seed, number), made),
     bounds: fileBounds(made.length),
   };
 }
@@ -116,19 +116,20 @@ let before = memory();
 
 /**
  * Judges a case and holds it to its bounds: milliseconds, and bytes allocated on and off the heap since the last case (its own making
- * counts too; all of them, freed or not, unless the collector ran meanwhile). A machine that does something else makes a case look slow, so it is above a bound only where it is so each of
- * five times. Throws a {@link Violation}.
+ * counts too; all of them, freed or not, unless the collector ran meanwhile). A machine that does something else makes a case look slow, so
+ * what comes near a bound is measured up to five times, and the least counts. Throws a {@link Violation}.
  */
 export function runCase({ judge, bounds }: Case): Measured {
   let [ms, bytes] = [Infinity, Infinity];
-  for (let attempt = 0; attempt < 5; attempt++) {
+  let outcome: Outcome = 'accepted';
+  for (let attempt = 0; attempt < 5 && (ms > bounds.ms / 10 || bytes > bounds.bytes); attempt++) {
     const start = performance.now();
-    const outcome = judge();
+    outcome = judge();
     ms = Math.min(ms, performance.now() - start);
     const after = memory();
     bytes = Math.min(bytes, Math.max(0, after - before));
     before = after;
-    if (ms <= bounds.ms && bytes <= bounds.bytes) return { outcome, ms, bytes };
   }
+  if (ms <= bounds.ms && bytes <= bounds.bytes) return { outcome, ms, bytes };
   throw new Violation(`took ${ms} ms of ${bounds.ms}, ${bytes} bytes of ${bounds.bytes}`);
 }
