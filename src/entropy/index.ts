@@ -1,4 +1,17 @@
+export { AdaptiveModel } from './adaptive.ts';
+export { AdaptiveBinaryModel } from './adaptive-binary.ts';
+export { apportion } from './apportion.ts';
+export { CostMeter, StreamReader, StreamWriter, type SymbolCoder } from './coder.ts';
+export { ContextModel } from './context.ts';
+export { COST_PER_BIT, costOf } from './cost.ts';
+export { MAX_SYMBOL } from './escape.ts';
 export { quantizeFrequencies } from './frequencies.ts';
 export { Histogram } from './histogram.ts';
+export { type EntropyModel, modelCost, readModel } from './model.ts';
+export type { Neighbourhood } from './neighbourhood.ts';
+export { ParametricModel } from './parametric.ts';
+export { PredictiveModel } from './predictive.ts';
 export { MAX_RAW_BITS, RansDecoder, RansEncoder } from './rans.ts';
-export { MAX_SYMBOL, TableBank } from './tables.ts';
+export { SCALES, SHAPES, type Shape, shapeWeights } from './shapes.ts';
+export { SparseModel } from './sparse.ts';
+export { TableBank } from './tables.ts';
