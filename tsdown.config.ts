@@ -2,7 +2,8 @@ import { defineConfig } from 'tsdown';
 
 /** One output file a source file, so that every subpath export and the worker entry keep their place. */
 export default defineConfig({
-  entry: ['src/**/*.ts'],
+  entry: ['src/**/*.ts', '!src/kernels/assembly/**'],
+  copy: [{ from: 'src/kernels/kernels.wasm', to: 'dist/kernels' }],
   unbundle: true,
   format: 'esm',
   platform: 'neutral',

@@ -9,7 +9,7 @@ const SRC = fileURLToPath(new URL('../src', import.meta.url));
 const FLOORS = [
   ['errors'],
   ['limits', 'bytes', 'crc', 'table', 'tensor'],
-  ['files'],
+  ['files', 'kernels'],
   ['onnx', 'entropy'],
   ['split', 'packet', 'runtime'],
   ['codec'],

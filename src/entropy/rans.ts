@@ -12,7 +12,7 @@ import { IsthmusError } from '../errors.ts';
  * A stream is the last state (32 bits, little-endian), then the words in the order a decoder takes them. An encoder starts at
  * LOW, so a decoder that ends at LOW with no words left has read exactly what was written.
  */
-const LOW = 1 << 15;
+export const LOW = 1 << 15;
 
 /** Most bits that {@link RansEncoder.pushBits} takes at once. */
 export const MAX_RAW_BITS = 15;

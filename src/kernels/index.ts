@@ -1,0 +1,1 @@
+export { type KernelExports, Kernels, kernels, kernelsInUse, useKernels } from './kernels.ts';
