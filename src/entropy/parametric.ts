@@ -26,7 +26,7 @@ export class ParametricModel {
    * Makes the tables of these scale indices, 0 to 103, with `precision` of 12 to 15 bits. Throws `INVALID_ARGUMENT`.
    */
   constructor(shape: Shape, precision: number, scales: Uint8Array) {
-    if (!SHAPES.includes(shape) || !(precision >= 12 && precision <= 15) || scales.some((s) => s >= SCALES)) {
+    if (!SHAPES.includes(shape) || ![12, 13, 14, 15].includes(precision) || scales.some((s) => s >= SCALES)) {
       throw new IsthmusError(
         'INVALID_ARGUMENT',
         `parametric tables: shape '${shape}', ${precision} bits, scales up to ${Math.max(...new Set(scales))}; known are ` +

@@ -137,6 +137,10 @@ export class TableBank {
         `frequency tables: ${stored} of ${precision} bits, expected ${size} of 8 to 15`,
       );
     }
+    // A table takes 10 bytes at least; what a file merely claims is not allocated.
+    if (reader.remaining < 10 * size) {
+      throw new IsthmusError('CODEC_INVALID', `frequency tables: ${size} do not fit into ${bytes.length} bytes`);
+    }
     const low = new Int32Array(size);
     const offset = new Int32Array(size + 1);
     // A typed array of what the bytes can hold at most: a list would take many times the file.
