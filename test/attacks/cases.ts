@@ -2,8 +2,26 @@ import v8 from 'node:v8';
 import { sealPacket } from '../../src/packet/index.ts';
 import { Dice } from './dice.ts';
 import type { GoldenBytes, Subject } from './golden.ts';
-import { judgeCodecFile, judgePacket, judgeTables, mutateBody, type Outcome, Violation } from './judge.ts';
-import { mutateArchive, mutateBytes, mutateContent, mutateFrame, mutateTables } from './mutate.ts';
+import {
+  judgeCodecFile,
+  judgeModel,
+  judgeModelStream,
+  judgePacket,
+  judgeTables,
+  mutateBody,
+  type Outcome,
+  Violation,
+} from './judge.ts';
+import { type SampleModel, sampleModels } from './models.ts';
+import {
+  mutateArchive,
+  mutateBytes,
+  mutateContent,
+  mutateFrame,
+  mutateModel,
+  mutateTables,
+  mutateWords,
+} from './mutate.ts';
 
 /** One attack: bytes, where they are read, and what must hold. */
 export interface Case {
@@ -24,6 +42,7 @@ export interface Targets {
   readonly packets: readonly { subject: Subject; small: readonly GoldenBytes[]; kind: string }[];
   readonly subjects: readonly Subject[];
   readonly tables: readonly { file: string; bytes: Uint8Array; size: number }[];
+  readonly models: readonly SampleModel[];
 }
 
 const SMALL = 512;
@@ -44,15 +63,16 @@ export function targetsOf(subjects: readonly Subject[]): Targets {
     packets: packets.flatMap((target, i) => new Array<(typeof packets)[number]>(weights[i]).fill(target)),
     subjects,
     tables,
+    models: sampleModels(),
   };
 }
 
 /** Case `number` of `seed`: the same on every machine for the same goldens. */
 export function makeCase(targets: Targets, seed: number, number: number): Case {
   const dice = new Dice(seed, number);
-  // In thousandths. Codec files cost a hundred times what a packet costs; one case in eighty is a million of them in a long run.
+  // In thousandths. Codec files and models cost a hundred times what a packet costs; a long run has a million of them still.
   const surface = dice.below(1000);
-  if (surface < 830) {
+  if (surface < 800) {
     const { subject, small } = dice.pick(targets.packets);
     const rare = dice.below(1024) === 0;
     const golden = dice.pick(rare ? subject.packets : small);
@@ -67,13 +87,14 @@ export function makeCase(targets: Targets, seed: number, number: number): Case {
     const body = mutateBody(dice, subject, golden, other.body);
     return packetCase(`packet body, ${subject.kind}`, subject, sealPacket(subject.codec.id, body));
   }
-  if (surface < 988) {
+  if (surface < 964) {
     const { file, bytes, size } = dice.pick(targets.tables);
     const made = mutateTables(dice, bytes, dice.pick(targets.tables).bytes);
     const asked = dice.below(16) === 0 ? dice.below(8) : size;
     const judge = () => judgeTables(made, asked);
     return { surface: 'tables', file, bytes: made, judge, bounds: fileBounds(made.length) };
   }
+  if (surface < 988) return modelCase(targets, dice);
   const { file, bytes, codec } = dice.pick(targets.subjects);
   const other = dice.pick(targets.subjects);
   const made =
@@ -89,10 +110,38 @@ export function makeCase(targets: Targets, seed: number, number: number): Case {
   };
 }
 
+function modelCase({ models }: Targets, dice: Dice): Case {
+  const sample = dice.pick(models);
+  const other = dice.pick(models);
+  const { name, components, values } = sample;
+  if (dice.below(8) > 0) {
+    const bytes =
+      dice.below(2) === 0
+        ? mutateWords(dice, sample.stream, other.stream)
+        : mutateBytes(dice, sample.stream, other.stream);
+    const bounds = packetBounds(values.length, bytes.length);
+    return {
+      surface: `model stream, ${name}`,
+      file: name,
+      bytes,
+      judge: () => judgeModelStream(sample, bytes),
+      bounds,
+    };
+  }
+  const bytes = mutateModel(dice, sample.bytes, other.bytes);
+  const asked = dice.below(16) === 0 ? dice.below(8) : components;
+  const judge = () => judgeModel(sample, bytes, asked);
+  return { surface: `model, ${name}`, file: name, bytes, judge, bounds: fileBounds(bytes.length) };
+}
+
 function packetCase(surface: string, subject: Subject, bytes: Uint8Array): Case {
-  // Five symbols an integer, a few numbers a value; what a deflate stream needs is in the constant.
-  const bounds = { ms: 5 + 0.001 * subject.values, bytes: 2 ** 20 + 64 * subject.values + 16 * bytes.length };
+  const bounds = packetBounds(subject.values, bytes.length);
   return { surface, file: subject.file, bytes, judge: () => judgePacket(subject, bytes), bounds };
+}
+
+/** A few symbols an integer, a few numbers a value; what a deflate stream needs is in the constant. */
+function packetBounds(values: number, length: number): Case['bounds'] {
+  return { ms: 5 + 0.001 * values, bytes: 2 ** 20 + 64 * values + 16 * length };
 }
 
 function fileBounds(length: number): Case['bounds'] {

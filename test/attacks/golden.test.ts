@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { writeArchive } from '../../src/codec/archive.ts';
 import { sealPacket } from '../../src/packet/index.ts';
 import { Dice } from './dice.ts';
+import { cuts, flips } from './flips.ts';
 import { goldenSubjects } from './golden.ts';
 import { judgeCodecFile, judgePacket, type Outcome } from './judge.ts';
 import { archiveOf, sha256 } from './mutate.ts';
@@ -10,30 +11,9 @@ import { archiveOf, sha256 } from './mutate.ts';
  * Every single bit and every cut of everything in fixtures/golden; of files above 4 KiB, those of both ends and every 61st between.
  */
 
-const EXHAUSTIVE = 4096;
-const ENDS = 256;
-const STRIDE = 61;
-
 Error.stackTraceLimit = 0;
 const subjects = goldenSubjects();
 const packets = subjects.flatMap((subject) => subject.packets.map((golden) => ({ ...golden, subject })));
-
-/** Positions 0 to `count` - 1: all of them, or of many the ends and some between. */
-function* positions(count: number, exhaustive: boolean, ends: number): Generator<number> {
-  for (let at = 0; at < count; at += exhaustive || at < ends || at >= count - ends ? 1 : STRIDE) yield at;
-}
-
-function* flips(bytes: Uint8Array): Generator<{ bit: number; flipped: Uint8Array }> {
-  for (const bit of positions(8 * bytes.length, bytes.length <= EXHAUSTIVE, 8 * ENDS)) {
-    const flipped = bytes.slice();
-    flipped[bit >> 3] ^= 1 << (bit & 7);
-    yield { bit, flipped };
-  }
-}
-
-function* cuts(bytes: Uint8Array): Generator<Uint8Array> {
-  for (const length of positions(bytes.length, bytes.length <= EXHAUSTIVE, ENDS)) yield bytes.slice(0, length);
-}
 
 /** What docs/packet.md says of a packet with one bit flipped. */
 const ofFlip = (bit: number): Outcome => (bit >= 4 && bit < 8 ? 'PACKET_VERSION' : 'PACKET_CORRUPT');

@@ -1,10 +1,12 @@
 import { type Codec, readCard, readCodec } from '../../src/codec/index.ts';
-import { TableBank } from '../../src/entropy/index.ts';
+import { MAX_SYMBOL, TableBank } from '../../src/entropy/index.ts';
+import { type EntropyModel, modelCost, readModel } from '../../src/entropy/model.ts';
 import { ERROR_CODES, type ErrorCode, IsthmusError } from '../../src/errors.ts';
 import { FRAME_BYTES, sealPacket } from '../../src/packet/index.ts';
 import { elements, fromFloat32, type Tensor } from '../../src/tensor.ts';
 import type { Dice } from './dice.ts';
 import { type GoldenBytes, type Subject, subjectOf } from './golden.ts';
+import { read, type SampleModel, write } from './models.ts';
 import { craftStream, mutateBytes, mutateWords } from './mutate.ts';
 
 /*
@@ -155,4 +157,40 @@ function holdsNaN({ dtype, data }: Tensor): boolean {
   const floats = data as Float32Array;
   for (let i = 0; i < floats.length; i++) if (Number.isNaN(floats[i])) return true;
   return false;
+}
+
+/** A model of a codec file. What is taken has this one form, and codes integers both ways at a cost that is known. */
+export function judgeModel(sample: SampleModel, bytes: Uint8Array, components: number): Outcome {
+  let model: EntropyModel;
+  try {
+    model = readModel(bytes, components);
+  } catch (error) {
+    return refusal(error, CODEC_CODES);
+  }
+  demand(same(model.toBytes(), bytes), 'the model has another form too');
+  const { values } = sample;
+  const again = read(model, write(model, values), values.length);
+  demand(
+    again.every((value, i) => value === values[i]),
+    'integers do not come back',
+  );
+  const cost = modelCost(model, values.slice());
+  demand(Number.isSafeInteger(cost) && cost >= 0, `a cost of ${cost}`);
+  return 'accepted';
+}
+
+/** A stream for a model that is known: integers in range, which have this one stream. */
+export function judgeModelStream({ model, values }: SampleModel, stream: Uint8Array): Outcome {
+  let decoded: Int32Array;
+  try {
+    decoded = read(model, stream, values.length);
+  } catch (error) {
+    return refusal(error, PACKET_CODES);
+  }
+  demand(
+    decoded.every((value) => Math.abs(value) <= MAX_SYMBOL),
+    'an integer past 2^29',
+  );
+  demand(same(write(model, decoded), stream), 'the integers have another stream too');
+  return 'accepted';
 }

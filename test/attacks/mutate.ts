@@ -209,6 +209,18 @@ export function mutateTables(dice: Dice, bytes: Uint8Array, other: Uint8Array): 
   return out;
 }
 
+/** A model: some of what one number holds moved to the next, so that tables in it keep their sums; or bytes of any kind. */
+export function mutateModel(dice: Dice, bytes: Uint8Array, other: Uint8Array): Uint8Array {
+  if (bytes.length < 4 || dice.below(2) === 0) return mutateBytes(dice, bytes, other);
+  const out = bytes.slice();
+  const at = dice.below(bytes.length - 3);
+  const held = readU16(out, at);
+  const moved = dice.below(2) === 0 ? Math.min(1, held) : dice.below(held + 1);
+  writeU16(out, at, held - moved);
+  writeU16(out, at + 2, readU16(out, at + 2) + moved);
+  return out;
+}
+
 /** A codec file whose archive is damaged or lies: any bytes, one field of a header, or right checksums over wrong hashes. */
 export function mutateArchive(
   dice: Dice,
