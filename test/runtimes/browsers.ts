@@ -8,14 +8,17 @@ import { type Runtime, unlessAborted } from './runtime.ts';
 
 const CLOSE_MS = 10_000;
 
-/** Nothing but the page's own scripts and files. */
-const POLICY: Readonly<Record<Way, string>> = {
-  typescript: "default-src 'none'; script-src 'self'; connect-src 'self'",
-};
+/** Nothing but the page's own scripts and files; what else a way may do. */
+const POLICY = "default-src 'none'; connect-src 'self'; script-src 'self'";
+const POLICIES: ReadonlyMap<Way, string> = new Map([
+  ['typescript', POLICY],
+  ['webassembly', `${POLICY} 'wasm-unsafe-eval'`],
+  ['refused', POLICY],
+]);
 
 const browser = (name: string, kind: 'chrome' | 'firefox', programs: readonly string[], install: string): Runtime => ({
   name,
-  ways: ['typescript'],
+  ways: [...POLICIES.keys()],
   install,
   open: async (folder, signal) => {
     const program = programs.map(onPath).find((path) => path !== null);
@@ -71,8 +74,9 @@ async function reportOf(browser: Browser, server: Server, way: Way): Promise<Rep
 async function serve(folder: string): Promise<Server> {
   const server = createServer((request, response) => {
     const name = (request.url as string).slice(1);
-    if (Object.hasOwn(POLICY, name)) {
-      response.writeHead(200, { 'content-type': 'text/html', 'content-security-policy': POLICY[name as Way] });
+    const policy = POLICIES.get(name as Way);
+    if (policy !== undefined) {
+      response.writeHead(200, { 'content-type': 'text/html', 'content-security-policy': policy });
       response.end('<!doctype html><title>isthmus</title><script type="module" src="/page.mjs"></script>');
     } else if (/^(page|golden)\.mjs$|^golden\.json$/.test(name)) {
       response.writeHead(200, { 'content-type': name.endsWith('json') ? 'application/json' : 'text/javascript' });

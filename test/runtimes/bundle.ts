@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'tsdown';
@@ -8,7 +8,7 @@ const GOLDEN = here('../../fixtures/golden/');
 
 /**
  * Fills a folder with what runs in the runtimes: `golden.mjs` with all that it needs, `command.mjs`, `worker.mjs` and
- * `page.mjs` that import it, and the golden files as `golden.json`, base64 by name.
+ * `page.mjs` that import it, `kernels.wasm`, and the golden files as `golden.json`, base64 by name.
  */
 export async function bundleInto(folder: string): Promise<void> {
   await build({
@@ -29,6 +29,7 @@ export async function bundleInto(folder: string): Promise<void> {
       transform: { inject: { Buffer: [here('node-names.ts'), 'Buffer'] } },
     },
   });
+  copyFileSync(here('../../src/kernels/kernels.wasm'), join(folder, 'kernels.wasm'));
   const files = readdirSync(GOLDEN, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !entry.name.endsWith('.ts'))
     .map((entry) => join(entry.parentPath, entry.name));

@@ -3,6 +3,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { GOLDEN_CODECS, GOLDEN_PACKETS, words } from '../../fixtures/golden/cases.ts';
 import { integerBytes, sha256, valueBytes } from '../../fixtures/golden/decoded.ts';
 import { type Codec, readCard, readCodec } from '../../src/codec/index.ts';
+import { kernelsInUse, useKernels } from '../../src/kernels/index.ts';
 import { identity } from '../../src/packet/index.ts';
 import { elements, fromFloat32 } from '../../src/tensor.ts';
 
@@ -10,8 +11,11 @@ import { elements, fromFloat32 } from '../../src/tensor.ts';
  * What runs inside every runtime: no Node, no DOM. It reads and makes the golden files and says what differs.
  */
 
-/** How a runtime is made to code. */
-export type Way = 'typescript';
+/**
+ * How a runtime is made to code: by plain TypeScript; by the WebAssembly kernels that the code carries; with those, where the runtime
+ * refuses to compile them, so that TypeScript must step in; by the kernels' file, handed over as a module.
+ */
+export type Way = 'typescript' | 'webassembly' | 'refused' | 'module';
 
 /** What one run found; `digest` is over random packets with their integers and values, and is the same on every runtime. */
 export interface Report {
@@ -38,8 +42,13 @@ interface Manifest {
 const RANDOM_VALUES = 4000;
 const MOST_FEATURES = 50;
 
-/** Checks the golden files, which `files` gives in base64 by their names in `fixtures/golden`. */
-export function check(files: Readonly<Record<string, string>>): Report {
+/**
+ * Checks the golden files, which `files` gives in base64 by their names in `fixtures/golden`. `module` is what `src/kernels/kernels.wasm`
+ * holds, for the way of that name. Once for each load of the code: kernels stay in use.
+ */
+export function check(files: Readonly<Record<string, string>>, way: Way, module?: WebAssembly.Module): Report {
+  if (way === 'typescript') useKernels(null);
+  if (module !== undefined) useKernels(module);
   const differences: string[] = [];
   let done = 0;
   /** Runs one comparison; what it throws or tells is a difference of `name`. */
@@ -72,7 +81,7 @@ export function check(files: Readonly<Record<string, string>>): Report {
     codecOf.set(file, read);
     return read;
   };
-  return {
+  const report = {
     codecs: counted(() => {
       for (const entry of manifest.codecs) compare(entry.file, () => codecDiffers(entry, golden(entry.file)));
       for (const made of GOLDEN_CODECS) {
@@ -99,6 +108,10 @@ export function check(files: Readonly<Record<string, string>>): Report {
     ),
     differences,
   };
+  if (kernelsInUse() !== (way === 'webassembly' || way === 'module')) {
+    differences.push(`the WebAssembly kernels are ${kernelsInUse() ? '' : 'not '}in use`);
+  }
+  return report;
 }
 
 function codecDiffers(entry: Manifest['codecs'][number], bytes: Uint8Array): string | null {

@@ -18,7 +18,7 @@ const command = (
   environment: (folder: string) => NodeJS.ProcessEnv,
 ): Runtime => ({
   name,
-  ways: ['typescript'],
+  ways: ['typescript', 'webassembly'],
   install: INSTALL,
   open: async (folder, signal) => {
     const run = async (args: readonly string[], until: AbortSignal): Promise<string> => {
@@ -37,7 +37,7 @@ const command = (
     const args = [...flags(folder), join(folder, 'command.mjs'), join(folder, 'golden.json')];
     return {
       version,
-      report: async (_way, until): Promise<Report> => JSON.parse(await run(args, until)),
+      report: async (way, until): Promise<Report> => JSON.parse(await run([...args, way], until)),
       close: async () => {},
     };
   },

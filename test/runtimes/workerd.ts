@@ -9,7 +9,8 @@ import { promisify } from 'node:util';
 import type { Report, Way } from './golden.ts';
 import { type OpenRuntime, type Runtime, unlessAborted } from './runtime.ts';
 
-const WAYS: readonly Way[] = ['typescript'];
+/** workerd compiles no WebAssembly from bytes. */
+const WAYS: readonly Way[] = ['typescript', 'refused', 'module'];
 
 /** One process; each way is a worker of its own, in an isolate of its own, behind a port of its own. */
 const config = (): string => `
@@ -24,8 +25,9 @@ ${WAYS.map(
   modules = [
     (name = "worker.mjs", esModule = embed "worker.mjs"),
     (name = "golden.mjs", esModule = embed "golden.mjs"),
+    (name = "kernels.wasm", wasm = embed "kernels.wasm"),
   ],
-  bindings = [(name = "GOLDEN", json = embed "golden.json")],
+  bindings = [(name = "GOLDEN", json = embed "golden.json"), (name = "WAY", text = "${way}")],
 );`,
 ).join('\n')}
 `;
