@@ -16,6 +16,8 @@ const MEAN_CAP = 4095;
 const MAGNITUDE_CAP = 240;
 const SUM_CAP = 0xffff;
 const MOST_TERMS = 8;
+/** A scale of 256, past all levels. */
+const MOST_BIAS = 2 ** 24;
 /** Four scales an octave from 2^-11 to 2^5. */
 const LEVELS = 64;
 const LOWEST_OCTAVE = 5;
@@ -78,7 +80,12 @@ export class PredictiveModel {
     fitScales(weights, samples, components);
     const histograms = Array.from({ length: TABLES }, (_, table) => priorOf(table));
     for (const sample of samples) {
-      walk(weights, components, sample, (state, i) => histograms[state.table].add(state.fold(sample[i])));
+      const walk = new Walk(weights, sample.length);
+      for (let i = 0; i < sample.length; i++) {
+        walk.predict(i);
+        histograms[walk.table].add(walk.fold(sample[i]));
+        walk.learn(i, sample[i]);
+      }
     }
     return new PredictiveModel(components, weights, TableBank.fromHistograms(histograms, PRECISION));
   }
@@ -86,11 +93,15 @@ export class PredictiveModel {
   /** Throws `PACKET_CORRUPT`. */
   code(coder: SymbolCoder, values: Int32Array): void {
     const bank = this.#bank;
-    walk(this.#weights, this.components, values, (state, i) => {
-      const value = state.unfold(bank.codeOne(coder, state.table, state.fold(values[i]), 2 * MAX_SYMBOL));
-      if (Math.abs(value) > MAX_SYMBOL) throw new IsthmusError('PACKET_CORRUPT', `an escaped value is ${value}`);
+    const walk = new Walk(this.#weights, values.length);
+    for (let i = 0; i < values.length; i++) {
+      walk.predict(i);
+      const value = walk.unfold(bank.codeOne(coder, walk.table, walk.fold(values[i]), 2 * MAX_SYMBOL));
+      if (value > MAX_SYMBOL || value < -MAX_SYMBOL)
+        throw new IsthmusError('PACKET_CORRUPT', `an escaped value is ${value}`);
+      walk.learn(i, value);
       values[i] = value;
-    });
+    }
   }
 
   /** The model as it stands in a codec file. */
@@ -125,81 +136,104 @@ export class PredictiveModel {
     const mean = new Int16Array(u16s(components * terms).buffer);
     const biases = new ByteReader(reader.take(4 * components), 'CODEC_INVALID', 'predictive model');
     const bias = Uint32Array.from({ length: components }, () => biases.u32());
+    const wrong = bias.find((each) => each < 1 || each > MOST_BIAS);
+    if (wrong !== undefined) throw new IsthmusError('CODEC_INVALID', `predictive model: a scale of ${wrong} / 2^16`);
     const scale = u16s(components * (2 * terms + 1));
     const bank = TableBank.fromBytes(reader.take(reader.remaining), TABLES);
     return new PredictiveModel(components, { back, mean, bias, scale }, bank);
   }
 }
 
-/** What is known of the next value before it is coded. */
-class Prediction {
+/** Goes through a feature value by value: predicts each from those before, then learns what it was. All in int32. */
+class Walk {
   /** In units of 2^-12. */
   mean = 0;
-  nearest = 0;
-  below = false;
   table = 0;
+  #nearest = 0;
+  #below = false;
+  #component = 0;
+  #sum = 0;
+  readonly #weights: Weights;
+  readonly #components: number;
+  /** How far back each neighbour lies; reaching before the feature finds the zeros of the border. */
+  readonly #back: Int32Array;
+  readonly #border: number;
+  /** Values capped, and how far each was from its mean in units of 2^-4. */
+  readonly #value: Int16Array;
+  readonly #surprise: Uint8Array;
 
-  set(mean: number, scale: number): void {
-    this.mean = mean;
-    this.nearest = (mean + HALF) >> MEAN_BITS;
-    const offset = mean - (this.nearest << MEAN_BITS);
-    this.below = offset < 0;
-    const distance = this.below ? -offset : offset;
-    let phase = 0;
-    while (phase < PHASES.length && PHASES[phase] <= distance) phase++;
-    this.table = levelOf(scale) * (PHASES.length + 1) + phase;
+  constructor(weights: Weights, length: number) {
+    this.#weights = weights;
+    this.#components = weights.bias.length;
+    this.#back = Int32Array.from(weights.back, (back) => Math.min(back * this.#components, length));
+    this.#border = Math.max(...this.#back);
+    this.#value = new Int16Array(this.#border + length);
+    this.#surprise = new Uint8Array(this.#border + length);
+  }
+
+  /** Mean and table of value i, given all before it. */
+  predict(i: number): void {
+    const { mean, bias, scale } = this.#weights;
+    const values = this.#value;
+    const surprises = this.#surprise;
+    const back = this.#back;
+    const terms = back.length;
+    const component = this.#component;
+    const own = this.#border + i;
+    const from = component * (2 * terms + 1);
+    let centre = 0;
+    // Each product is below 2^24 and the last below 2^28, so the sum stays below 2^30.
+    let spread = bias[component] + ((this.#sum * scale[from + 2 * terms]) >>> 4);
+    for (let k = 0; k < terms; k++) {
+      const at = own - back[k];
+      const value = values[at];
+      if (value !== 0) {
+        const magnitude = value < 0 ? -value : value;
+        centre += mean[component * terms + k] * value;
+        spread += scale[from + 2 * k] * (magnitude < MAGNITUDE_CAP >> 4 ? magnitude << 4 : MAGNITUDE_CAP);
+      }
+      spread += scale[from + 2 * k + 1] * surprises[at];
+    }
+    this.mean = centre;
+    this.#nearest = (centre + HALF) >> MEAN_BITS;
+    const offset = centre - (this.#nearest << MEAN_BITS);
+    this.#below = offset < 0;
+    this.table = levelOf(spread) * (PHASES.length + 1) + PHASE_OF[offset < 0 ? -offset : offset];
   }
 
   /** A value as its distance from the mean's nearest integer, on the mean's side where positive. */
   fold(value: number): number {
-    return this.below ? this.nearest - value : value - this.nearest;
+    return this.#below ? this.#nearest - value : value - this.#nearest;
   }
 
   unfold(folded: number): number {
-    return this.below ? this.nearest - folded : folded + this.nearest;
+    return this.#below ? this.#nearest - folded : folded + this.#nearest;
+  }
+
+  /** What value i turned out to be; returns its distance from the mean in units of 2^-4, at most 240. */
+  learn(i: number, value: number): number {
+    const near = capped(value);
+    const difference = (near << MEAN_BITS) - this.mean;
+    const surprise = Math.min(MAGNITUDE_CAP, (difference < 0 ? -difference : difference) >> (MEAN_BITS - 4));
+    this.#value[this.#border + i] = near;
+    this.#surprise[this.#border + i] = surprise;
+    this.#sum = Math.min(SUM_CAP, this.#sum + surprise);
+    if (++this.#component === this.#components) {
+      this.#component = 0;
+      this.#sum = 0;
+    }
+    return surprise;
   }
 }
 
-/** Quarter octave of a scale in units of 2^-16. */
+/** The phase of each distance of a mean from its nearest integer. */
+const PHASE_OF = Uint8Array.from({ length: HALF + 1 }, (_, distance) => PHASES.filter((p) => p <= distance).length);
+
+/** Quarter octave of a scale of 1 to 2^30, in units of 2^-16. */
 function levelOf(scale: number): number {
-  const bounded = Math.min(scale, 0x3fffffff);
-  const octave = 31 - Math.clz32(bounded);
+  const octave = 31 - Math.clz32(scale);
   if (octave < LOWEST_OCTAVE) return 0;
-  return Math.min(LEVELS - 1, 4 * (octave - LOWEST_OCTAVE) + ((bounded >>> (octave - 2)) & 3));
-}
-
-/** Calls `visit` at each value in order, with the prediction from those before; `visit` may fill values[i]. */
-function walk(
-  { back, mean, bias, scale }: Weights,
-  components: number,
-  values: Int32Array,
-  visit: (state: Prediction, i: number) => void,
-): void {
-  const state = new Prediction();
-  const terms = back.length;
-  const offset = Int32Array.from(back, (b) => Math.min(b * components, values.length));
-  const surprise = new Uint8Array(values.length);
-  let component = 0;
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) {
-    let centre = 0;
-    let spread = bias[component] + Math.floor((sum * scale[component * (2 * terms + 1) + 2 * terms]) / 16);
-    for (let k = 0; k < terms; k++) {
-      const at = i - offset[k];
-      if (at < 0) continue;
-      centre += mean[component * terms + k] * capped(values[at]);
-      const from = component * (2 * terms + 1) + 2 * k;
-      spread += scale[from] * magnitudeOf(values[at]) + scale[from + 1] * surprise[at];
-    }
-    state.set(centre, spread);
-    visit(state, i);
-    surprise[i] = surpriseOf(values[i], centre);
-    sum = Math.min(SUM_CAP, sum + surprise[i]);
-    if (++component === components) {
-      component = 0;
-      sum = 0;
-    }
-  }
+  return Math.min(LEVELS - 1, 4 * (octave - LOWEST_OCTAVE) + ((scale >>> (octave - 2)) & 3));
 }
 
 function capped(value: number): number {
@@ -207,14 +241,7 @@ function capped(value: number): number {
 }
 
 function magnitudeOf(value: number): number {
-  const magnitude = Math.abs(value) * 16;
-  return Math.min(magnitude, MAGNITUDE_CAP);
-}
-
-/** How far a value is from its mean, in units of 2^-4. */
-function surpriseOf(value: number, mean: number): number {
-  const distance = Math.floor(Math.abs(value * 2 ** MEAN_BITS - mean) / 2 ** (MEAN_BITS - 4));
-  return Math.min(distance, MAGNITUDE_CAP);
+  return Math.min(MAGNITUDE_CAP, Math.abs(value) * 16);
 }
 
 /** Least-squares means, one component after the other. */
@@ -246,8 +273,10 @@ function fitScales(weights: Weights, samples: readonly Int32Array[], components:
       for (const sample of samples) {
         const surprises = new Float64Array(sample.length);
         let sum = 0;
-        walk(weights, components, sample, ({ mean }, i) => {
+        const walk = new Walk(weights, sample.length);
+        for (let i = 0; i < sample.length; i++) {
           if (i % components === 0) sum = 0;
+          walk.predict(i);
           x[0] = 1;
           for (let k = 0; k < terms; k++) {
             const at = i - weights.back[k] * components;
@@ -255,17 +284,17 @@ function fitScales(weights: Weights, samples: readonly Int32Array[], components:
             x[2 + 2 * k] = at < 0 ? 0 : surprises[at];
           }
           x[size - 1] = Math.min(SUM_CAP / 16, sum);
-          surprises[i] = surpriseOf(sample[i], mean) / 16;
+          surprises[i] = walk.learn(i, sample[i]) / 16;
           sum += surprises[i];
           add(i % components, x, surprises[i]);
-        });
+        }
       }
     },
     true,
   );
   for (let c = 0; c < components; c++) {
     const w = solved.subarray(c * size, (c + 1) * size);
-    weights.bias[c] = Math.max(1, Math.min(2 ** 24, Math.round(w[0] * 2 ** 16)));
+    weights.bias[c] = Math.max(1, Math.min(MOST_BIAS, Math.round(w[0] * 2 ** 16)));
     for (let k = 1; k < size; k++) {
       const unit = k === size - 1 ? 2 ** 16 : 2 ** 12;
       weights.scale[c * (size - 1) + k - 1] = Math.min(0xffff, Math.round(w[k] * unit));
