@@ -1,11 +1,11 @@
 import { sha256 as sha256Of } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { GOLDEN_CODECS, GOLDEN_PACKETS, words } from '../../fixtures/golden/cases.ts';
+import { GOLDEN_CODECS, GOLDEN_PACKETS } from '../../fixtures/golden/cases.ts';
 import { integerBytes, sha256, valueBytes } from '../../fixtures/golden/decoded.ts';
 import { type Codec, readCard, readCodec } from '../../src/codec/index.ts';
 import { kernelsInUse, useKernels } from '../../src/kernels/index.ts';
 import { identity } from '../../src/packet/index.ts';
-import { elements, fromFloat32 } from '../../src/tensor.ts';
+import { banksOf, randomPackets, randomStream } from './random.ts';
 
 /*
  * What runs inside every runtime: no Node, no DOM. It reads and makes the golden files and says what differs.
@@ -17,12 +17,13 @@ import { elements, fromFloat32 } from '../../src/tensor.ts';
  */
 export type Way = 'typescript' | 'webassembly' | 'refused' | 'module';
 
-/** What one run found; `digest` is over random packets with their integers and values, and is the same on every runtime. */
+/** What one run found; `digest` is over all random packets, with their integers and values, and all random streams. */
 export interface Report {
   readonly codecs: number;
   readonly packets: number;
   readonly encoded: number;
   readonly random: number;
+  readonly streams: number;
   readonly digest: string;
   readonly differences: readonly string[];
 }
@@ -38,9 +39,8 @@ interface Manifest {
   }[];
 }
 
-/** About as many random values go through each golden codec, in at most `MOST_FEATURES` features. */
-const RANDOM_VALUES = 4000;
-const MOST_FEATURES = 50;
+/** Vectors of a random stream: none, one, and more than fill 32 lanes once, twice, or many times. */
+const VECTORS: readonly number[] = [0, 1, 31, 32, 33, 64, 65, 1000, 5003];
 
 /**
  * Checks the golden files, which `files` gives in base64 by their names in `fixtures/golden`. `module` is what `src/kernels/kernels.wasm`
@@ -81,6 +81,7 @@ export function check(files: Readonly<Record<string, string>>, way: Way, module?
     codecOf.set(file, read);
     return read;
   };
+  const hash = sha256Of.create();
   const report = {
     codecs: counted(() => {
       for (const entry of manifest.codecs) compare(entry.file, () => codecDiffers(entry, golden(entry.file)));
@@ -102,16 +103,32 @@ export function check(files: Readonly<Record<string, string>>, way: Way, module?
         );
       }
     }),
-    ...randomDigest(
-      manifest.codecs.map(({ file }) => [file, () => codec(file)] as const),
-      compare,
-    ),
+    random: manifest.codecs.reduce((features, { file }, seed) => {
+      let done = 0;
+      compare(`random features through ${file}`, () => {
+        done = randomPackets(codec(file), seed, hash);
+        return null;
+      });
+      return features + done;
+    }, 0),
+    streams: counted(() => {
+      for (const [seed, { file }] of manifest.codecs.entries()) {
+        for (const [i, bank] of banksOf(codec(file)).entries()) {
+          for (const lanes of [1, 32] as const) {
+            for (const vectors of VECTORS) {
+              const name = `${vectors} random vectors in ${lanes} lanes through tables-${i}.bin of ${file}`;
+              compare(name, () => randomStream(bank, vectors, lanes, seed, hash));
+            }
+          }
+        }
+      }
+    }),
     differences,
   };
   if (kernelsInUse() !== (way === 'webassembly' || way === 'module')) {
     differences.push(`the WebAssembly kernels are ${kernelsInUse() ? '' : 'not '}in use`);
   }
-  return report;
+  return { ...report, digest: bytesToHex(hash.digest()) };
 }
 
 function codecDiffers(entry: Manifest['codecs'][number], bytes: Uint8Array): string | null {
@@ -132,40 +149,4 @@ function bytesDiffer(bytes: Uint8Array, golden: Uint8Array): string | null {
   const at = bytes.findIndex((byte, i) => byte !== golden[i]);
   if (at >= 0) return `byte ${at} is ${bytes[at]}, not ${golden[at]}`;
   return bytes.length === golden.length ? null : `it has ${bytes.length} bytes, not ${golden.length}`;
-}
-
-/** Seeded features through each codec and back: magnitudes from far below a step to far past the ends of an alphabet. */
-function randomDigest(
-  codecs: readonly (readonly [file: string, codec: () => Codec])[],
-  compare: (name: string, differs: () => string | null) => void,
-): { random: number; digest: string } {
-  const hash = sha256Of.create();
-  let random = 0;
-  for (const [c, [file, open]] of codecs.entries()) {
-    compare(`random features through ${file}`, () => {
-      const codec = open();
-      const next = words(0x15_7e_00 + c);
-      const size = codec.features.reduce((sum, { shape }) => sum + elements(shape), 0);
-      const features = Math.max(1, Math.min(MOST_FEATURES, Math.ceil(RANDOM_VALUES / Math.max(1, size))));
-      for (let i = 0; i < features; i++) {
-        const scale = 2 ** ((next() % 16) - 6);
-        const packet = codec.encode(
-          codec.features.map(({ dtype, shape }) =>
-            fromFloat32(
-              dtype,
-              shape,
-              Float32Array.from({ length: elements(shape) }, () => (next() / 2 ** 31 - 1) * scale),
-            ),
-          ),
-        );
-        hash.update(packet);
-        const integers = integerBytes(codec, packet);
-        if (integers !== null) hash.update(integers);
-        hash.update(valueBytes(codec.decode(packet)));
-        random++;
-      }
-      return null;
-    });
-  }
-  return { random, digest: bytesToHex(hash.digest()) };
 }

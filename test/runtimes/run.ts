@@ -104,7 +104,7 @@ function compareDigests(): void {
 
 function show(): void {
   const table = newTable(
-    ['runtime', 'version', 'way', 'codecs', 'packets', 'encoded', 'random', 'digest', 'result'],
+    ['runtime', 'version', 'way', 'codecs', 'packets', 'encoded', 'random', 'streams', 'digest', 'result'],
     3,
     process.stdout.isTTY,
   );
@@ -117,6 +117,7 @@ function show(): void {
       report?.packets ?? '',
       report?.encoded ?? '',
       report?.random ?? '',
+      report?.streams ?? '',
       report?.digest.slice(0, 12) ?? '',
       problems.length === 0 ? 'same' : `${problems.length} PROBLEMS`,
     ]);
