@@ -14,4 +14,4 @@ export { PredictiveModel } from './predictive.ts';
 export { MAX_RAW_BITS, RansDecoder, RansEncoder } from './rans.ts';
 export { SCALES, SHAPES, type Shape, shapeWeights } from './shapes.ts';
 export { SparseModel } from './sparse.ts';
-export { TableBank } from './tables.ts';
+export { type Table, TableBank } from './tables.ts';
