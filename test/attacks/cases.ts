@@ -8,6 +8,7 @@ import {
   judgeModelStream,
   judgePacket,
   judgeTables,
+  judgeTwins,
   mutateBody,
   type Outcome,
   Violation,
@@ -22,6 +23,7 @@ import {
   mutateTables,
   mutateWords,
 } from './mutate.ts';
+import { encodePlain, type TwinSample, twinSamples } from './twins.ts';
 
 /** One attack: bytes, where they are read, and what must hold. */
 export interface Case {
@@ -43,6 +45,7 @@ export interface Targets {
   readonly subjects: readonly Subject[];
   readonly tables: readonly { file: string; bytes: Uint8Array; size: number }[];
   readonly models: readonly SampleModel[];
+  readonly twins: readonly TwinSample[];
 }
 
 const SMALL = 512;
@@ -64,6 +67,7 @@ export function targetsOf(subjects: readonly Subject[]): Targets {
     subjects,
     tables,
     models: sampleModels(),
+    twins: twinSamples(subjects),
   };
 }
 
@@ -72,7 +76,7 @@ export function makeCase(targets: Targets, seed: number, number: number): Case {
   const dice = new Dice(seed, number);
   // In thousandths. Codec files and models cost a hundred times what a packet costs; a long run has a million of them still.
   const surface = dice.below(1000);
-  if (surface < 800) {
+  if (surface < 790) {
     const { subject, small } = dice.pick(targets.packets);
     const rare = dice.below(1024) === 0;
     const golden = dice.pick(rare ? subject.packets : small);
@@ -87,6 +91,7 @@ export function makeCase(targets: Targets, seed: number, number: number): Case {
     const body = mutateBody(dice, subject, golden, other.body);
     return packetCase(`packet body, ${subject.kind}`, subject, sealPacket(subject.codec.id, body));
   }
+  if (surface < 824) return twinCase(targets, dice);
   if (surface < 964) {
     const { file, bytes, size } = dice.pick(targets.tables);
     const made = mutateTables(dice, bytes, dice.pick(targets.tables).bytes);
@@ -107,6 +112,32 @@ export function makeCase(targets: Targets, seed: number, number: number): Case {
     bytes: made,
     judge: () => judgeCodecFile(new Dice(~seed, number), made),
     bounds: fileBounds(made.length),
+  };
+}
+
+function twinCase({ twins }: Targets, dice: Dice): Case {
+  const sample = dice.pick(twins);
+  const { name, lanes, bank, values, stream } = sample;
+  const other = dice.pick(twins).stream;
+  const what = dice.below(4);
+  let bytes: Uint8Array;
+  if (what === 0) {
+    // Other integers, far and near, and what then may be wrong with their stream.
+    const changed = values.slice();
+    for (let edits = 1 + dice.below(6); edits > 0; edits--) {
+      changed[dice.below(values.length)] =
+        dice.below(2) === 0 ? dice.int32() >> (2 + dice.below(29)) : dice.below(9) - 4;
+    }
+    bytes = encodePlain(bank, changed, lanes);
+    if (dice.below(2) === 0) bytes = mutateWords(dice, bytes, other);
+  } else bytes = what < 3 ? mutateWords(dice, stream, other) : mutateBytes(dice, stream, other);
+  const bounds = packetBounds(values.length, bytes.length);
+  return {
+    surface: `stream of ${lanes} lanes, twins`,
+    file: name,
+    bytes,
+    judge: () => judgeTwins(sample, bytes),
+    bounds,
   };
 }
 
@@ -162,16 +193,19 @@ function memory(): number {
 }
 
 let before = memory();
+const never = new Int32Array(new SharedArrayBuffer(4));
 
 /**
  * Judges a case and holds it to its bounds: milliseconds, and bytes allocated on and off the heap since the last case (its own making
  * counts too; all of them, freed or not, unless the collector ran meanwhile). A machine that does something else makes a case look slow, so
- * what comes near a bound is measured up to five times, and the least counts. Throws a {@link Violation}.
+ * what comes near a bound is measured again, at last after pauses, and the least counts. Throws a {@link Violation}.
  */
 export function runCase({ judge, bounds }: Case): Measured {
   let [ms, bytes] = [Infinity, Infinity];
   let outcome: Outcome = 'accepted';
-  for (let attempt = 0; attempt < 5 && (ms > bounds.ms / 10 || bytes > bounds.bytes); attempt++) {
+  for (let attempt = 0; attempt < 12 && (ms > bounds.ms / 10 || bytes > bounds.bytes); attempt++) {
+    if (attempt >= 5 && ms <= bounds.ms && bytes <= bounds.bytes) break;
+    if (attempt >= 5) Atomics.wait(never, 0, 0, 50);
     const start = performance.now();
     outcome = judge();
     ms = Math.min(ms, performance.now() - start);

@@ -8,6 +8,7 @@ import type { Dice } from './dice.ts';
 import { type GoldenBytes, type Subject, subjectOf } from './golden.ts';
 import { read, type SampleModel, write } from './models.ts';
 import { craftStream, mutateBytes, mutateWords } from './mutate.ts';
+import { decodeByKernels, decodePlain, encodeByKernels, encodePlain, type TwinSample } from './twins.ts';
 
 /*
  * What must hold for any bytes at all, checked: a reader returns what has its form, or throws an IsthmusError with one of the codes
@@ -192,5 +193,34 @@ export function judgeModelStream({ model, values }: SampleModel, stream: Uint8Ar
     'an integer past 2^29',
   );
   demand(same(write(model, decoded), stream), 'the integers have another stream too');
+  return 'accepted';
+}
+
+/** A stream for tables that are known, read in TypeScript and in WebAssembly: the same integers, or both refuse. */
+export function judgeTwins({ bank, values, lanes }: TwinSample, stream: Uint8Array): Outcome {
+  let plain: Int32Array | ErrorCode;
+  try {
+    plain = decodePlain(bank, stream, values.length, lanes);
+  } catch (error) {
+    plain = refusal(error, PACKET_CODES);
+  }
+  let twin: Int32Array | ErrorCode | null;
+  try {
+    twin = decodeByKernels(bank, stream, values.length, lanes);
+  } catch (error) {
+    twin = refusal(error, PACKET_CODES);
+  }
+  if (typeof plain === 'string') {
+    demand(twin === null || twin === plain, `${plain} in TypeScript, in WebAssembly ${twin}`);
+    return plain;
+  }
+  const decoded = plain;
+  demand(
+    twin === null || (typeof twin !== 'string' && twin.every((value, i) => value === decoded[i])),
+    `WebAssembly reads something else: ${typeof twin === 'string' ? twin : 'other integers'}`,
+  );
+  demand(same(encodePlain(bank, decoded, lanes), stream), 'the integers have another stream too');
+  const again = encodeByKernels(bank, decoded, lanes);
+  demand(again === null || same(again, stream), 'WebAssembly writes another stream');
   return 'accepted';
 }
