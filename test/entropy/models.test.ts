@@ -1,18 +1,23 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  AdaptiveBinaryModel,
+  ContextModel,
   type EntropyModel,
   MAX_SYMBOL,
   modelCost,
+  ParametricModel,
+  PredictiveModel,
   RansEncoder,
   readModel,
+  SparseModel,
   StreamReader,
   StreamWriter,
   type TableBank,
 } from '../../src/entropy/index.ts';
 import { IsthmusError } from '../../src/errors.ts';
 import { codeOf } from '../code-of.ts';
-import { COMPONENTS, gridFeature, MODELS, SAMPLES, uniforms } from './cases.ts';
+import { COMPONENTS, gridFeature, MODELS, NEIGHBOURS, SAMPLES, uniforms } from './cases.ts';
 
 const RUNS = { seed: 8, numRuns: 60 };
 
@@ -185,6 +190,25 @@ it('prediction from neighbours is worth more than their magnitudes, and those mo
   expect(cost('predictive')).toBeLessThan(cost('context') * 0.95);
   expect(cost('adaptive binary')).toBeLessThan(cost('static tables'));
 });
+
+it.each([
+  ['sparse', () => SparseModel.fit([], 3)],
+  ['parametric', () => ParametricModel.fit([], 3, 'logistic')],
+  ['context', () => ContextModel.fit([], 3, NEIGHBOURS)],
+  ['adaptive binary', () => AdaptiveBinaryModel.fit([], 3, NEIGHBOURS)],
+  ['predictive', () => PredictiveModel.fit([], 3, [1])],
+])('a %s model that was fitted on nothing still codes everything', (_, make) => {
+  const model = make();
+  const values = Int32Array.of(0, 1, -1, 40, -5000, MAX_SYMBOL, 0, 0, -MAX_SYMBOL);
+  expect(read(readModel(model.toBytes(), 3), write(model, values), values.length)).toEqual(values);
+});
+
+it.each([[[]], [[0]], [[-1]], [[1.5]], [[70_000]], [[1, 2, 3, 4, 5, 6, 7, 8, 9]]])(
+  'prediction refuses neighbours %j',
+  (back) => {
+    expect(codeOf(() => PredictiveModel.fit(SAMPLES, COMPONENTS, back))).toBe('INVALID_ARGUMENT');
+  },
+);
 
 it('a format that is not known asks for a newer isthmus', () => {
   expect(codeOf(() => readModel(Uint8Array.of(0, 1, 2), 1))).toBe('CODEC_VERSION');
