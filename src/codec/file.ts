@@ -2,7 +2,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { z } from 'zod';
 import { ByteReader, bytesToFloat32, float32ToBytes } from '../bytes.ts';
-import { TableBank } from '../entropy/index.ts';
+import { readModel, TableBank } from '../entropy/index.ts';
 import { IsthmusError } from '../errors.ts';
 import { type Limits, limitsOf, within } from '../limits.ts';
 import { FRAME_BYTES, packetBody, sealPacket } from '../packet/index.ts';
@@ -14,8 +14,8 @@ import { type KltPart, kltBody } from './klt.ts';
 import { rawBody } from './raw.ts';
 import { vectorsOf } from './transform.ts';
 
-/** Version of codec files that this isthmus writes and the newest that it reads. */
-export const CODEC_FILE_VERSION = 1;
+/** The newest version of codec files: version 2 has more entropy models, lanes in long streams, and float32 arithmetic for klt. */
+export const CODEC_FILE_VERSION = 2;
 
 const count = z
   .int()
@@ -33,7 +33,6 @@ const shape = z
 const layout = z.strictObject({ outer: count, length: count, inner: count });
 const common = {
   format: z.literal('isthmus-codec'),
-  version: z.literal(CODEC_FILE_VERSION),
   features: z
     .array(
       z.strictObject({
@@ -51,11 +50,17 @@ const common = {
 
 /** `codec.json`: all of a codec but its numbers, which stand in the entries it names with their SHA-256. */
 const definitionSchema = z.discriminatedUnion('kind', [
-  z.strictObject({ ...common, kind: z.literal('raw-f32') }),
-  z.strictObject({ ...common, kind: z.literal('raw-f16') }),
-  z.strictObject({ ...common, kind: z.literal('int8-deflate'), levels: z.int().min(1).max(127) }),
+  z.strictObject({ ...common, version: z.literal(1), kind: z.literal('raw-f32') }),
+  z.strictObject({ ...common, version: z.literal(1), kind: z.literal('raw-f16') }),
   z.strictObject({
     ...common,
+    version: z.literal(1),
+    kind: z.literal('int8-deflate'),
+    levels: z.int().min(1).max(127),
+  }),
+  z.strictObject({
+    ...common,
+    version: z.literal([1, 2]),
     kind: z.literal('klt'),
     parts: z.array(z.strictObject({ layout, components: count, step })),
   }),
@@ -70,7 +75,7 @@ export interface CodecSource {
 
 const start = ({ features, model }: CodecSource) => ({
   format: 'isthmus-codec' as const,
-  version: CODEC_FILE_VERSION as 1,
+  version: 1 as const,
   features: features.map(({ name, dtype, shape }) => ({ name, dtype, shape: [...shape] })),
   model: model ?? null,
   entries: {},
@@ -86,19 +91,23 @@ export function int8DeflateCodec(source: CodecSource, levels = 127): Codec {
   return made({ ...start(source), kind: 'int8-deflate', levels }, new Map());
 }
 
-/** Sends the Karhunen-Loeve coefficients; `parts` (one a tensor) come from `train/fit`. */
-export function kltCodec(source: CodecSource, parts: readonly KltPart[]): Codec {
+/**
+ * Sends the Karhunen-Loeve coefficients; `parts` (one a tensor) come from fitting. `version` 1 is for readers that know no other: one
+ * static table a component, and float64 arithmetic, which is slower. Throws `INVALID_ARGUMENT`, `CODEC_INVALID`.
+ */
+export function kltCodec(source: CodecSource, parts: readonly KltPart[], version: 1 | 2 = 2): Codec {
   const entries = new Map<string, Uint8Array>();
-  for (const [i, { transform, tables }] of parts.entries()) {
+  for (const [i, { transform, model }] of parts.entries()) {
     entries.set(`mean-${i}.f32`, float32ToBytes(transform.mean));
-    entries.set(`basis-${i}.f32`, float32ToBytes(Float32Array.from(transform.basis)));
-    entries.set(`tables-${i}.bin`, tables.toBytes());
+    entries.set(`basis-${i}.f32`, float32ToBytes(transform.basis));
+    entries.set(`tables-${i}.bin`, model.toBytes());
   }
   const hashes = Object.fromEntries([...entries].map(([name, bytes]) => [name, bytesToHex(sha256(bytes))]));
   return made(
     {
       ...start(source),
       kind: 'klt',
+      version,
       entries: hashes,
       parts: parts.map(({ transform, step }) => ({
         layout: { ...transform.layout },
@@ -250,14 +259,15 @@ function bodyOf(definition: CodecDefinition, entries: Entries): CodecBody {
       }
       return kltBody(
         features,
-        definition.parts.map((part, i) => kltPart(part, i, features[i], entries)),
+        definition.parts.map((part, i) => kltPart(definition.version, part, i, features[i], entries)),
+        definition.version,
       );
   }
 }
 
 type PartDefinition = Extract<CodecDefinition, { kind: 'klt' }>['parts'][number];
 
-function kltPart(part: PartDefinition, i: number, feature: FeatureTensor, entries: Entries): KltPart {
+function kltPart(version: 1 | 2, part: PartDefinition, i: number, feature: FeatureTensor, entries: Entries): KltPart {
   const { layout, components, step } = part;
   const total = elements(feature.shape);
   if (layout.outer * layout.length * layout.inner !== total || components > layout.length) {
@@ -279,14 +289,15 @@ function kltPart(part: PartDefinition, i: number, feature: FeatureTensor, entrie
       throw new IsthmusError('CODEC_INVALID', `entry ${name} holds a value that is not finite`);
     return values;
   };
+  const tables = entries.get(`tables-${i}.bin`) ?? new Uint8Array();
   return {
     transform: {
       layout,
       components,
       mean: floats(`mean-${i}.f32`, vectorsOf(layout) * layout.length),
-      basis: Float64Array.from(floats(`basis-${i}.f32`, components * layout.length)),
+      basis: floats(`basis-${i}.f32`, components * layout.length),
     },
     step,
-    tables: TableBank.fromBytes(entries.get(`tables-${i}.bin`) ?? new Uint8Array(), components),
+    model: version === 1 ? TableBank.fromBytes(tables, components) : readModel(tables, components),
   };
 }

@@ -13,7 +13,7 @@ export type { KltPart } from './klt.ts';
 export { quantize } from './quantizer.ts';
 export {
   analyze,
-  centredVectors,
+  centre,
   type LinearTransform,
   synthesize,
   type VectorLayout,

@@ -4,7 +4,7 @@ import { MAX_SYMBOL } from '../entropy/index.ts';
  * The uniform quantizer with one step: to the nearest integer, halves away from zero, saturating at ±2^29.
  * Training and inference call this same definition. `values` are in units of the step already.
  */
-export function quantize(values: Float64Array, integers: Int32Array): void {
+export function quantize(values: Float32Array | Float64Array, integers: Int32Array): void {
   for (let i = 0; i < values.length; i++) {
     const value = values[i];
     const rounded = value < 0 ? value - 0.5 : value + 0.5;

@@ -1,4 +1,5 @@
-import { dequantize } from './quantizer.ts';
+import { type Kernels, kernels } from '../kernels/index.ts';
+import { dequantize, quantize } from './quantizer.ts';
 
 /**
  * How a tensor is a list of vectors: element (o, a, i) of [outer, length, inner] is component a of vector o * inner + i.
@@ -10,14 +11,14 @@ export interface VectorLayout {
   readonly inner: number;
 }
 
-/** An orthonormal basis, `components` rows of `length`, around a mean of its own for every vector of the tensor. */
+/** An orthonormal basis, `components` rows of `length`, around a mean of its own for every vector of the tensor. Immutable. */
 export interface LinearTransform {
   readonly layout: VectorLayout;
   readonly components: number;
   /** [vectors, length], so that what is the same in every picture (a position's embedding, say) costs nothing. */
   readonly mean: Float32Array;
-  /** [components, length], float32 values kept as float64, which multiply without a conversion. */
-  readonly basis: Float64Array;
+  /** [components, length] */
+  readonly basis: Float32Array;
 }
 
 /** Number of vectors of a layout. */
@@ -25,10 +26,14 @@ export function vectorsOf(layout: VectorLayout): number {
   return layout.outer * layout.inner;
 }
 
-/** A tensor's vectors one after the other, less their means; float64, so that the sums that follow round once. */
-export function centredVectors(layout: VectorLayout, mean: Float32Array, values: Float32Array): Float64Array {
+/** A tensor's vectors one after the other, less their means, into `vectors` (as long as `values`). */
+export function centre<T extends Float32Array | Float64Array>(
+  layout: VectorLayout,
+  mean: Float32Array,
+  values: Float32Array,
+  vectors: T,
+): T {
   const { outer, length, inner } = layout;
-  const vectors = new Float64Array(values.length);
   if (inner === 1) {
     for (let i = 0; i < values.length; i++) vectors[i] = values[i] - mean[i];
     return vectors;
@@ -45,19 +50,52 @@ export function centredVectors(layout: VectorLayout, mean: Float32Array, values:
   return vectors;
 }
 
-/** Analysis: the coefficients [vectors, components] of a tensor in units of `step`. */
-export function analyze(transform: LinearTransform, values: Float32Array, step: number): Float64Array {
-  const { layout, components, mean, basis } = transform;
-  const coefficients = new Float64Array(vectorsOf(layout) * components);
-  multiplyTransposed(centredVectors(layout, mean, values), basis, layout.length, coefficients, 1 / step);
-  return coefficients;
+/*
+ * Both directions work in float32, every product and every sum rounded, in one order: sums run by rising element or component. So the
+ * kernels in WebAssembly and the plain code below give the same bits on every machine, integers and values both.
+ */
+
+/** Analysis: the integers [vectors, components] of a tensor's coefficients, quantized by `step`. */
+export function analyze(transform: LinearTransform, values: Float32Array, step: number): Int32Array {
+  const { layout, mean } = transform;
+  const vectors = centre(layout, mean, values, new Float32Array(values.length));
+  const integers = new Int32Array(vectorsOf(layout) * transform.components);
+  const twin = kernels();
+  if (!twin || !analyzeByKernel(twin, transform, vectors, step, integers)) {
+    const coefficients = new Float32Array(integers.length);
+    multiplyTransposed(vectors, transform.basis, layout.length, coefficients, Math.fround(1 / step));
+    quantize(coefficients, integers);
+  }
+  return integers;
+}
+
+/** Synthesis, the transpose: a tensor from its integers [vectors, components]. Zeros, which are most, cost nothing. */
+export function synthesize(transform: LinearTransform, integers: Int32Array, step: number): Float32Array {
+  const { layout, mean } = transform;
+  const { outer, length, inner } = layout;
+  const vectors = new Float32Array(mean.length);
+  const twin = kernels();
+  if (!twin || !synthesizeByKernel(twin, transform, integers, step, vectors)) {
+    addRows(transform, integers, step, vectors);
+  }
+  if (inner === 1) return vectors;
+  const values = new Float32Array(mean.length);
+  for (let o = 0; o < outer; o++) {
+    for (let i = 0; i < inner; i++) {
+      const from = (o * inner + i) * length;
+      const to = o * length * inner + i;
+      for (let a = 0; a < length; a++) values[to + a * inner] = vectors[from + a];
+    }
+  }
+  return values;
 }
 
 /**
  * y = scale * x bᵀ for rows of `length` of x and of b. Four rows of x by two of b at a time: eight sums stay in registers,
  * and six loads serve sixteen operations.
  */
-function multiplyTransposed(x: Float64Array, b: Float64Array, length: number, y: Float64Array, scale: number): void {
+function multiplyTransposed(x: Float32Array, b: Float32Array, length: number, y: Float32Array, scale: number): void {
+  const { fround } = Math;
   const rows = x.length / length;
   const columns = b.length / length;
   const fullRows = rows - (rows % 4);
@@ -85,14 +123,14 @@ function multiplyTransposed(x: Float64Array, b: Float64Array, length: number, y:
         const u1 = x[x1 + a];
         const u2 = x[x2 + a];
         const u3 = x[x3 + a];
-        s00 += u0 * p;
-        s01 += u0 * q;
-        s10 += u1 * p;
-        s11 += u1 * q;
-        s20 += u2 * p;
-        s21 += u2 * q;
-        s30 += u3 * p;
-        s31 += u3 * q;
+        s00 = fround(s00 + fround(u0 * p));
+        s01 = fround(s01 + fround(u0 * q));
+        s10 = fround(s10 + fround(u1 * p));
+        s11 = fround(s11 + fround(u1 * q));
+        s20 = fround(s20 + fround(u2 * p));
+        s21 = fround(s21 + fround(u2 * q));
+        s30 = fround(s30 + fround(u3 * p));
+        s31 = fround(s31 + fround(u3 * q));
       }
       const at = v * columns + c;
       y[at] = s00 * scale;
@@ -108,42 +146,93 @@ function multiplyTransposed(x: Float64Array, b: Float64Array, length: number, y:
   for (let v = 0; v < rows; v++) {
     for (let c = v < fullRows ? fullColumns : 0; c < columns; c++) {
       let sum = 0;
-      for (let a = 0; a < length; a++) sum += x[v * length + a] * b[c * length + a];
+      for (let a = 0; a < length; a++) sum = fround(sum + fround(x[v * length + a] * b[c * length + a]));
       y[v * columns + c] = sum * scale;
     }
   }
 }
 
-/** Synthesis, the transpose: a tensor from its integers [vectors, components]. Zeros, which are most, cost nothing. */
-export function synthesize(transform: LinearTransform, integers: Int32Array, step: number): Float32Array {
-  const { layout, components, mean, basis } = transform;
-  const { outer, length, inner } = layout;
-  const values = new Float32Array(mean.length);
-  const sum = new Float64Array(length);
-  const used = new Int32Array(components);
-  for (let v = 0; v < outer * inner; v++) {
-    for (let a = 0; a < length; a++) sum[a] = mean[v * length + a];
-    let count = 0;
-    for (let c = 0; c < components; c++) if (integers[v * components + c] !== 0) used[count++] = c;
-    let k = 0;
-    for (; k + 4 <= count; k += 4) {
-      const [c0, c1, c2, c3] = [used[k], used[k + 1], used[k + 2], used[k + 3]];
-      const y0 = dequantize(integers[v * components + c0], step);
-      const y1 = dequantize(integers[v * components + c1], step);
-      const y2 = dequantize(integers[v * components + c2], step);
-      const y3 = dequantize(integers[v * components + c3], step);
-      const [b0, b1, b2, b3] = [c0 * length, c1 * length, c2 * length, c3 * length];
-      for (let a = 0; a < length; a++) {
-        sum[a] += y0 * basis[b0 + a] + y1 * basis[b1 + a] + y2 * basis[b2 + a] + y3 * basis[b3 + a];
-      }
+/** vectors = mean + (integers * step) times the basis. */
+function addRows(transform: LinearTransform, integers: Int32Array, step: number, vectors: Float32Array): void {
+  const { fround } = Math;
+  const { components, mean, basis } = transform;
+  const { length } = transform.layout;
+  vectors.set(mean);
+  for (let v = 0, i = 0; v < vectors.length; v += length) {
+    for (let c = 0; c < components; c++, i++) {
+      if (integers[i] === 0) continue;
+      const y = fround(dequantize(integers[i], step));
+      const row = c * length;
+      for (let a = 0; a < length; a++) vectors[v + a] += fround(y * basis[row + a]);
     }
-    for (; k < count; k++) {
-      const y = dequantize(integers[v * components + used[k]], step);
-      const from = used[k] * length;
-      for (let a = 0; a < length; a++) sum[a] += y * basis[from + a];
-    }
-    const first = Math.floor(v / inner) * length * inner + (v % inner);
-    for (let a = 0; a < length; a++) values[first + a * inner] = sum[a];
   }
-  return values;
+  // Only infinities of both signs give a NaN.
+  for (let i = 0; i < vectors.length; i++) if (Number.isNaN(vectors[i])) vectors[i] = 0;
+}
+
+/** Images that kernels keep: the basis by elements, its rows padded to 8; and by components, its rows padded to 4, after the means. */
+const analysisImages = new WeakMap<LinearTransform, object>();
+
+function analyzeByKernel(
+  twin: Kernels,
+  transform: LinearTransform,
+  vectors: Float32Array,
+  step: number,
+  integers: Int32Array,
+): boolean {
+  const { layout, components } = transform;
+  let owner = analysisImages.get(transform);
+  if (!owner) {
+    owner = {};
+    analysisImages.set(transform, owner);
+  }
+  const basis = twin.keep(owner, () => analysisImage(transform));
+  if (basis === null) return false;
+  const x = twin.room(4 * (vectors.length + integers.length));
+  if (x === null) return false;
+  const out = x + 4 * vectors.length;
+  twin.floats.set(vectors, x / 4);
+  twin.run.analyze(x, basis, out, vectorsOf(layout), layout.length, components, 1 / step);
+  integers.set(twin.integers.subarray(out / 4, out / 4 + integers.length));
+  return true;
+}
+
+function analysisImage({ layout, components, basis }: LinearTransform): Uint8Array {
+  const width = (components + 7) & ~7;
+  const image = new Float32Array(layout.length * width);
+  for (let c = 0; c < components; c++) {
+    for (let a = 0; a < layout.length; a++) image[a * width + c] = basis[c * layout.length + a];
+  }
+  return new Uint8Array(image.buffer);
+}
+
+function synthesizeByKernel(
+  twin: Kernels,
+  transform: LinearTransform,
+  integers: Int32Array,
+  step: number,
+  vectors: Float32Array,
+): boolean {
+  const { layout, components, mean } = transform;
+  const image = twin.keep(transform, () => synthesisImage(transform));
+  if (image === null) return false;
+  const given = twin.room(4 * (integers.length + vectors.length) + 16 + 8 * components);
+  if (given === null) return false;
+  const out = given + 4 * integers.length;
+  const used = out + 4 * vectors.length;
+  twin.integers.set(integers, given / 4);
+  const basis = image + 4 * mean.length;
+  twin.run.synthesize(given, image, basis, out, vectorsOf(layout), layout.length, components, step, used);
+  vectors.set(twin.floats.subarray(out / 4, out / 4 + vectors.length));
+  return true;
+}
+
+function synthesisImage({ layout, components, mean, basis }: LinearTransform): Uint8Array {
+  const width = (layout.length + 3) & ~3;
+  const image = new Float32Array(mean.length + components * width);
+  image.set(mean);
+  for (let c = 0; c < components; c++) {
+    image.set(basis.subarray(c * layout.length, (c + 1) * layout.length), mean.length + c * width);
+  }
+  return new Uint8Array(image.buffer);
 }

@@ -108,6 +108,7 @@ export class AdaptiveBinaryModel {
         if (magnitude > 0 && coder.raw(1, values[i] < 0 ? 1 : 0) === 1) magnitude = -magnitude;
         values[i] = magnitude;
         grid.set(vector, c, magnitude);
+        coder.next();
       }
     }
   }

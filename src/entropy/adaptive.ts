@@ -69,6 +69,7 @@ export class AdaptiveModel {
         if (magnitude > 0 && coder.raw(1, values[i] < 0 ? 1 : 0) === 1) magnitude = -magnitude;
         values[i] = magnitude;
         grid.set(vector, c, magnitude);
+        coder.next();
       }
     }
   }

@@ -16,6 +16,8 @@ export interface SymbolCoder {
   bit(one: number, precision: number, bit: number): number;
   /** A number of `bits` equiprobable binary digits, 1 <= bits <= 15. */
   raw(bits: number, value: number): number;
+  /** Told after each value, so that who meters can say what it cost. */
+  next(): void;
 }
 
 /** Notes decisions as they come and encodes them last to first, as rANS needs it, when the stream is finished. */
@@ -42,6 +44,8 @@ export class StreamWriter implements SymbolCoder {
     this.#note(value, 1, bits);
     return value;
   }
+
+  next(): void {}
 
   /** The stream of {@link RansEncoder}. */
   finish(): Uint8Array {
@@ -104,6 +108,8 @@ export class StreamReader implements SymbolCoder {
     return this.#decoder.popBits(bits);
   }
 
+  next(): void {}
+
   /** Checks that the stream was read to its end. Throws `PACKET_CORRUPT`. */
   finish(): void {
     this.#decoder.finish();
@@ -130,4 +136,6 @@ export class CostMeter implements SymbolCoder {
     this.cost += bits * COST_PER_BIT;
     return value;
   }
+
+  next(): void {}
 }

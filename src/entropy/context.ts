@@ -55,6 +55,7 @@ export class ContextModel {
       for (let c = 0; c < components && i < values.length; c++, i++) {
         values[i] = this.#bank.codeOne(coder, c * contexts + grid.context(vector, c), values[i]);
         grid.set(vector, c, values[i]);
+        coder.next();
       }
     }
   }

@@ -1,3 +1,4 @@
+export { kernelsInUse, useKernels } from '../kernels/index.ts';
 export { AdaptiveModel } from './adaptive.ts';
 export { AdaptiveBinaryModel } from './adaptive-binary.ts';
 export { apportion } from './apportion.ts';
@@ -7,11 +8,12 @@ export { COST_PER_BIT, costOf } from './cost.ts';
 export { MAX_SYMBOL } from './escape.ts';
 export { quantizeFrequencies } from './frequencies.ts';
 export { Histogram } from './histogram.ts';
-export { type EntropyModel, modelCost, readModel } from './model.ts';
+export { type EntropyModel, modelCost, modelCosts, readModel } from './model.ts';
 export type { Neighbourhood } from './neighbourhood.ts';
 export { ParametricModel } from './parametric.ts';
 export { PredictiveModel } from './predictive.ts';
 export { MAX_RAW_BITS, RansDecoder, RansEncoder } from './rans.ts';
+export { decodeSequences, encodeSequences, type Lanes, lanesFor, type Sequence } from './sequence.ts';
 export { SCALES, SHAPES, type Shape, shapeWeights } from './shapes.ts';
 export { SparseModel } from './sparse.ts';
 export { type Table, TableBank } from './tables.ts';

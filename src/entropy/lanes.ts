@@ -31,7 +31,10 @@ export class LaneEncoder {
       for (let lane = 0; lane < rest.length; lane++) rest[lane] = values[(full + lane) * size + c];
       this.#pushLanes(tables[c], rest);
     }
-    if (size === 1) return this.#pushSteps(tables[0], values.subarray(0, full));
+    if (size === 1) {
+      this.#pushSteps(tables[0], values.subarray(0, full));
+      return;
+    }
     const step = new Int32Array(LANES);
     for (let first = full - LANES; first >= 0; first -= LANES) {
       for (let c = size - 1; c >= 0; c--) {
@@ -123,12 +126,13 @@ export class LaneEncoder {
   #pushEscapes(low: number, count: number, values: Int32Array): void {
     for (let lane = values.length - 1; lane >= 0; lane--) {
       if ((values[lane] - low) >>> 0 < count) continue;
-      const raws: number[] = [];
-      codeOutside({ raw: (bits, raw) => (raws.push(raw, bits), raw) }, low, count, values[lane]);
-      while (raws.length > 0) {
-        const bits = raws.pop() as number;
-        this.#pushOne(lane, ((raws.pop() as number) << 16) | 1, reciprocal(1), bits);
-      }
+      const raws: { bits: number; value: number }[] = [];
+      const raw = (bits: number, value: number): number => {
+        raws.push({ bits, value });
+        return value;
+      };
+      codeOutside({ raw }, low, count, values[lane]);
+      for (const { bits, value } of raws.reverse()) this.#pushOne(lane, (value << 16) | 1, reciprocal(1), bits);
     }
   }
 

@@ -53,3 +53,25 @@ export function modelCost(model: EntropyModel, values: Int32Array): number {
   model.code(meter, values);
   return meter.cost;
 }
+
+/** The same for each of the components that vectors have; length `components`. */
+export function modelCosts(model: EntropyModel, values: Int32Array, components: number): Float64Array {
+  const costs = new Float64Array(components);
+  const meter = new CostMeter();
+  let before = 0;
+  let component = 0;
+  model.code(
+    {
+      symbol: (...given) => meter.symbol(...given),
+      bit: (...given) => meter.bit(...given),
+      raw: (...given) => meter.raw(...given),
+      next: () => {
+        costs[component] += meter.cost - before;
+        before = meter.cost;
+        component = (component + 1) % components;
+      },
+    },
+    values,
+  );
+  return costs;
+}

@@ -78,6 +78,7 @@ export class ParametricModel {
     const components = this.scales.length;
     for (let i = 0, c = 0; i < values.length; i++) {
       values[i] = this.bank.codeOne(coder, this.#table[c], values[i]);
+      coder.next();
       if (++c === components) c = 0;
     }
   }

@@ -101,6 +101,7 @@ export class PredictiveModel {
         throw new IsthmusError('PACKET_CORRUPT', `an escaped value is ${value}`);
       walk.learn(i, value);
       values[i] = value;
+      coder.next();
     }
   }
 

@@ -67,16 +67,20 @@ export function decodeSequences(stream: Uint8Array, sequences: readonly Sequence
   const twin = kernels();
   if (twin) {
     const decoder = new KernelDecoder(twin, stream, lanes);
-    if (sequences.every(({ bank, values }) => decoder.pop(bank, values))) return decoder.finish();
+    if (sequences.every(({ bank, values }) => decoder.pop(bank, values))) {
+      decoder.finish();
+      return;
+    }
   }
   if (lanes === 1) {
     const decoder = new RansDecoder(stream);
     for (const { bank, values } of sequences) bank.decode(decoder, values);
-    return decoder.finish();
+    decoder.finish();
+  } else {
+    const decoder = new LaneDecoder(stream);
+    for (const { bank, values } of sequences) decoder.pop(bank, values);
+    decoder.finish();
   }
-  const decoder = new LaneDecoder(stream);
-  for (const { bank, values } of sequences) decoder.pop(bank, values);
-  decoder.finish();
 }
 
 function checkWhole({ bank, values }: Sequence): void {

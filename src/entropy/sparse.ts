@@ -69,6 +69,7 @@ export class SparseModel {
           throw new IsthmusError('PACKET_CORRUPT', `a magnitude is ${magnitude}`);
         values[i] = negative === 1 ? -magnitude : magnitude;
       }
+      coder.next();
       if (++c === components) c = 0;
     }
   }

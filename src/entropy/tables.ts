@@ -212,13 +212,17 @@ export class TableBank {
     let table = 0;
     for (let i = 0; i < values.length; i++) {
       values[i] = this.codeOne(coder, table, values[i]);
+      coder.next();
       table = table + 1 === this.size ? 0 : table + 1;
     }
   }
 
   /** The same with a table named for each value, as a hyperprior does: values[i] with table indices[i] < `size`. */
   codeIndexed(coder: SymbolCoder, values: Int32Array, indices: Uint16Array): void {
-    for (let i = 0; i < values.length; i++) values[i] = this.codeOne(coder, indices[i], values[i]);
+    for (let i = 0; i < values.length; i++) {
+      values[i] = this.codeOne(coder, indices[i], values[i]);
+      coder.next();
+    }
   }
 
   /** One value, at most `most` in magnitude, with one table. Returns the value. Throws `PACKET_CORRUPT`. */

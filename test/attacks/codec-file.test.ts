@@ -282,8 +282,8 @@ describe('codecs made in code', () => {
 
   function part(step: number) {
     const layout = { outer: 1, length: 2, inner: 1 };
-    const transform = { layout, components: 1, mean: new Float32Array(2), basis: Float64Array.of(1, 0) };
-    const tables = TableBank.fromBytes(Uint8Array.of(1, 8, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 255, 0, 1, 0), 1);
-    return { transform, step, tables };
+    const transform = { layout, components: 1, mean: new Float32Array(2), basis: Float32Array.of(1, 0) };
+    const model = TableBank.fromBytes(Uint8Array.of(1, 8, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 255, 0, 1, 0), 1);
+    return { transform, step, model: model };
   }
 });

@@ -94,6 +94,13 @@ export function analyze(x: usize, b: usize, out: usize, rows: i32, length: i32, 
   }
 }
 
+/** NaN, which only infinities of both signs give, becomes 0. */
+// @ts-ignore: decorator
+@inline
+function numbers(x: v128): v128 {
+  return v128.and(x, f32x4.eq(x, x));
+}
+
 /**
  * out [rows, length] = mean + (integers * step) [rows, columns] times b [columns, width], `width` being `length` rounded up to 4; zeros
  * are skipped. `used` has room for 8 bytes a column.
@@ -134,10 +141,10 @@ export function synthesize(
         x2 = f32x4.add(x2, f32x4.mul(y, v128.load(row, 32)));
         x3 = f32x4.add(x3, f32x4.mul(y, v128.load(row, 48)));
       }
-      v128.store(out, x0);
-      v128.store(out, x1, 16);
-      v128.store(out, x2, 32);
-      v128.store(out, x3, 48);
+      v128.store(out, numbers(x0));
+      v128.store(out, numbers(x1), 16);
+      v128.store(out, numbers(x2), 32);
+      v128.store(out, numbers(x3), 48);
       mean += 64;
       out += 64;
     }
@@ -147,7 +154,7 @@ export function synthesize(
       for (let k = used; k < end; k += 8) {
         x = f32x4.add(x, f32x4.mul(v128.load32_splat(k), v128.load(load<u32>(k, 4) + (a << 2))));
       }
-      storeSome(out, x, count);
+      storeSome(out, numbers(x), count);
       mean += count << 2;
       out += count << 2;
     }
