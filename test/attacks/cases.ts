@@ -40,8 +40,10 @@ export interface Case {
 
 /** Goldens, sorted for fast choices. */
 export interface Targets {
-  /** Subjects with packets, with those of at most 512 bytes (nearly all cases), and all of them. */
-  readonly packets: readonly { subject: Subject; small: readonly GoldenBytes[]; kind: string }[];
+  /** Subjects with packets of at most 512 bytes: nearly all cases. */
+  readonly small: readonly { subject: Subject; packets: readonly GoldenBytes[] }[];
+  /** The others, which take a thousand times as long. */
+  readonly large: readonly { subject: Subject; packets: readonly GoldenBytes[] }[];
   readonly subjects: readonly Subject[];
   readonly tables: readonly { file: string; bytes: Uint8Array; size: number }[];
   readonly models: readonly SampleModel[];
@@ -51,19 +53,21 @@ export interface Targets {
 const SMALL = 512;
 
 export function targetsOf(subjects: readonly Subject[]): Targets {
-  const packets = subjects.map((subject) => {
-    const small = subject.packets.filter(({ packet }) => packet.length <= SMALL);
-    return { subject, small: small.length > 0 ? small : subject.packets, kind: subject.kind };
-  });
+  const packetsOf = (taken: (length: number) => boolean) =>
+    subjects
+      .map((subject) => ({ subject, packets: subject.packets.filter(({ packet }) => taken(packet.length)) }))
+      .filter(({ packets }) => packets.length > 0);
+  const small = packetsOf((length) => length <= SMALL);
   const tables = subjects.flatMap(({ file, codec }) =>
     [...codec.entries]
       .filter(([name, bytes]) => name.startsWith('tables') && bytes[0] === 1)
       .map(([, bytes]) => ({ file, bytes, size: new DataView(bytes.buffer, bytes.byteOffset).getUint32(2, true) })),
   );
-  // Kinds that cost tens of microseconds a packet (deflate) or that leave little to try (raw) are taken less often.
-  const weights = packets.map(({ kind }) => (kind.startsWith('int8') ? 1 : kind.startsWith('raw') ? 2 : 8));
+  // Kinds that leave little to try are taken less often.
+  const weightOf = ({ kind }: Subject): number => (kind.startsWith('int8') ? 1 : kind.startsWith('raw') ? 2 : 8);
   return {
-    packets: packets.flatMap((target, i) => new Array<(typeof packets)[number]>(weights[i]).fill(target)),
+    small: small.flatMap((target) => new Array<(typeof small)[number]>(weightOf(target.subject)).fill(target)),
+    large: packetsOf((length) => length > SMALL),
     subjects,
     tables,
     models: sampleModels(),
@@ -77,10 +81,11 @@ export function makeCase(targets: Targets, seed: number, number: number): Case {
   // In thousandths. Codec files and models cost a hundred times what a packet costs; a long run has a million of them still.
   const surface = dice.below(1000);
   if (surface < 790) {
-    const { subject, small } = dice.pick(targets.packets);
-    const rare = dice.below(1024) === 0;
-    const golden = dice.pick(rare ? subject.packets : small);
-    const other = dice.pick(dice.below(2) === 0 ? subject.packets : dice.pick(targets.packets).small);
+    const { subject, packets } = dice.pick(
+      targets.large.length > 0 && dice.below(1024) === 0 ? targets.large : targets.small,
+    );
+    const golden = dice.pick(packets);
+    const other = dice.pick(dice.below(2) === 0 ? packets : dice.pick(targets.small).packets);
     if (surface < 120) {
       const bytes =
         dice.below(2) === 0
@@ -128,7 +133,7 @@ function twinCase({ twins }: Targets, dice: Dice): Case {
       changed[dice.below(values.length)] =
         dice.below(2) === 0 ? dice.int32() >> (2 + dice.below(29)) : dice.below(9) - 4;
     }
-    bytes = encodePlain(bank, changed, lanes);
+    bytes = encodePlain([bank], [changed], lanes);
     if (dice.below(2) === 0) bytes = mutateWords(dice, bytes, other);
   } else bytes = what < 3 ? mutateWords(dice, stream, other) : mutateBytes(dice, stream, other);
   const bounds = packetBounds(values.length, bytes.length);

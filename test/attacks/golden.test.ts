@@ -8,7 +8,8 @@ import { judgeCodecFile, judgePacket, type Outcome } from './judge.ts';
 import { archiveOf, sha256 } from './mutate.ts';
 
 /*
- * Every single bit and every cut of everything in fixtures/golden; of files above 4 KiB, those of both ends and every 61st between.
+ * Every single bit and every cut of everything in fixtures/golden; of files above 4 KiB, those of both ends and some between
+ * (flips.ts).
  */
 
 Error.stackTraceLimit = 0;

@@ -200,7 +200,7 @@ export function judgeModelStream({ model, values }: SampleModel, stream: Uint8Ar
 export function judgeTwins({ bank, values, lanes }: TwinSample, stream: Uint8Array): Outcome {
   let plain: Int32Array | ErrorCode;
   try {
-    plain = decodePlain(bank, stream, values.length, lanes);
+    [plain] = decodePlain([bank], stream, [values.length], lanes);
   } catch (error) {
     plain = refusal(error, PACKET_CODES);
   }
@@ -219,7 +219,7 @@ export function judgeTwins({ bank, values, lanes }: TwinSample, stream: Uint8Arr
     twin === null || (typeof twin !== 'string' && twin.every((value, i) => value === decoded[i])),
     `WebAssembly reads something else: ${typeof twin === 'string' ? twin : 'other integers'}`,
   );
-  demand(same(encodePlain(bank, decoded, lanes), stream), 'the integers have another stream too');
+  demand(same(encodePlain([bank], [decoded], lanes), stream), 'the integers have another stream too');
   const again = encodeByKernels(bank, decoded, lanes);
   demand(again === null || same(again, stream), 'WebAssembly writes another stream');
   return 'accepted';

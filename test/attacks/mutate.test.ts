@@ -33,7 +33,7 @@ describe('attacks made from the golden files', () => {
     for (const [surface, outcomes] of seen) {
       const cases = [...outcomes.values()].reduce((sum, count) => sum + count, 0);
       const accepted = outcomes.get('accepted') ?? 0;
-      expect(cases, surface).toBeGreaterThan(100);
+      expect(cases, surface).toBeGreaterThan(20);
       expect(accepted, surface).toBeGreaterThan(0.001 * cases);
       expect(accepted, surface).toBeLessThan(0.8 * cases);
     }
@@ -125,7 +125,7 @@ describe('the second decoder', () => {
     }
   };
 
-  it.each(subjects)('takes just the packets for $file that are taken, and reads the same values', (subject) => {
+  it.each(subjects)('takes just the packets for $subject.file that are taken, and reads the same values', (subject) => {
     const second = openCodec(subject.bytes);
     const seen = { refused: 0, taken: 0 };
     for (let number = 0; number < 300; number++) {

@@ -160,7 +160,7 @@ export function craftStream(dice: Dice, stream: Stream, body: Uint8Array): Uint8
     ]);
     integers[part][dice.below(count)] = Math.max(-(2 ** 29), Math.min(2 ** 29, dice.below(2) === 0 ? end : far));
   }
-  if (dice.below(2) === 0) return stream.encode(integers);
+  if (stream.encodeWithEscape === null || dice.below(2) === 0) return stream.encode(integers);
   const digits = dice.pick([31, 30, 29, 28, dice.below(32)]);
   const rest = dice.pick([0, 1, 2 ** 30 - 1, 2 ** 29, 2 ** 29 + 1, dice.int32() & 0x3fffffff]);
   return stream.encodeWithEscape(integers, part, dice.below(count), { below: dice.below(2), digits, rest });

@@ -1,6 +1,11 @@
 import type { Codec } from '../../src/codec/index.ts';
-import { RansDecoder, RansEncoder, TableBank } from '../../src/entropy/index.ts';
+import { StreamReader, StreamWriter } from '../../src/entropy/coder.ts';
+import { type EntropyModel, readModel } from '../../src/entropy/model.ts';
+import { RansEncoder } from '../../src/entropy/rans.ts';
+import { lanesFor } from '../../src/entropy/sequence.ts';
+import { TableBank } from '../../src/entropy/tables.ts';
 import { elements } from '../../src/tensor.ts';
+import { decodePlain, encodePlain } from './twins.ts';
 
 /** An escape of any form, also of forms that no encoder writes. */
 export interface Escape {
@@ -10,101 +15,111 @@ export interface Escape {
   readonly rest: number;
 }
 
-/** The integers of a body, both ways. */
+/** The integers of a body, both ways: in plain TypeScript, where a codec may use WebAssembly. */
 export interface Stream {
   decode(body: Uint8Array): Int32Array[];
   encode(integers: readonly Int32Array[]): Uint8Array;
-  /** The stream of `integers`, with `given` instead of integer `at` of tensor `part`: right to its last state. */
-  encodeWithEscape(integers: readonly Int32Array[], part: number, at: number, given: Escape): Uint8Array;
-  /** For each tensor, the first integer of each table's alphabet and the first past it: where escapes begin. */
+  /**
+   * The stream of `integers`, with `given` instead of integer `at` of tensor `part`: right to its last state. Null where escapes have
+   * another form than a static table's, or lanes.
+   */
+  readonly encodeWithEscape:
+    | ((integers: readonly Int32Array[], part: number, at: number, given: Escape) => Uint8Array)
+    | null;
+  /** For each tensor, integers near which something changes: the first of an alphabet and the first past it. */
   readonly ends: readonly Int32Array[];
 }
 
-interface Table {
-  readonly low: number;
-  readonly frequencies: readonly number[];
-  readonly starts: readonly number[];
-}
-
-/** The stream of a codec's packets: kind `klt` with tables of format 1; null for others. */
+/** The stream of a `klt` codec's packets; null for other kinds. */
 export function streamOf(codec: Codec): Stream | null {
   if (codec.kind !== 'klt') return null;
-  const { parts, version } = JSON.parse(new TextDecoder().decode(codec.entries.get('codec.json')));
-  if (version !== 1) return null;
-  const banks: TableBank[] = [];
-  const tables: Table[][] = [];
+  const { parts } = JSON.parse(new TextDecoder().decode(codec.entries.get('codec.json')));
+  const models: EntropyModel[] = [];
   const lengths: number[] = [];
   for (const [i, { shape }] of codec.features.entries()) {
-    const bytes = codec.entries.get(`tables-${i}.bin`) as Uint8Array;
     const { components, layout } = parts[i];
-    banks.push(TableBank.fromBytes(bytes, components));
-    tables.push(tablesOf(bytes));
+    models.push(readModel(codec.entries.get(`tables-${i}.bin`) as Uint8Array, components));
     lengths.push((elements(shape) / layout.length) * components);
   }
+  const banks = models.filter((model) => model instanceof TableBank);
+  if (banks.length < models.length) return modelStream(models, lengths);
+  return bankStream(banks, lengths);
+}
+
+function modelStream(models: readonly EntropyModel[], lengths: readonly number[]): Stream {
   return {
     decode(body) {
-      const decoder = new RansDecoder(body);
-      const integers = banks.map((bank, i) => {
-        const values = new Int32Array(lengths[i]);
-        bank.decode(decoder, values);
-        return values;
-      });
-      decoder.finish();
+      const reader = new StreamReader(body);
+      const integers = lengths.map((length) => new Int32Array(length));
+      for (const [i, model] of models.entries()) model.code(reader, integers[i]);
+      reader.finish();
       return integers;
     },
     encode(integers) {
-      const encoder = new RansEncoder();
-      for (let i = banks.length - 1; i >= 0; i--) banks[i].encode(integers[i], encoder);
-      return encoder.finish();
+      const writer = new StreamWriter();
+      for (const [i, model] of models.entries()) model.code(writer, integers[i].slice());
+      return writer.finish();
     },
-    encodeWithEscape(integers, part, at, given) {
-      const encoder = new RansEncoder();
-      for (let i = banks.length - 1; i >= 0; i--) {
-        for (let j = integers[i].length - 1; j >= 0; j--) {
-          const table = tables[i][j % tables[i].length];
-          pushInteger(encoder, banks[i].precision, table, integers[i][j], i === part && j === at ? given : null);
-        }
-      }
-      return encoder.finish();
-    },
-    ends: tables.map((list) =>
-      Int32Array.from(list.flatMap(({ low, frequencies }) => [low, low + frequencies.length - 1])),
-    ),
+    encodeWithEscape: null,
+    ends: models.map(() => Int32Array.of(-15, 0, 15)),
   };
 }
 
-function tablesOf(bytes: Uint8Array): Table[] {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let offset = 6;
-  return Array.from({ length: view.getUint32(2, true) }, () => {
-    const low = view.getInt32(offset, true);
-    const symbols = view.getUint16(offset + 4, true);
-    const frequencies = Array.from({ length: symbols }, (_, i) => view.getUint16(offset + 6 + 2 * i, true));
-    offset += 6 + 2 * symbols;
-    let sum = 0;
-    const starts = frequencies.map((frequency) => {
-      sum += frequency;
-      return sum - frequency;
-    });
-    return { low, frequencies, starts };
-  });
+function bankStream(banks: readonly TableBank[], lengths: readonly number[]): Stream {
+  const lanes = lanesFor(banks.map((bank, i) => ({ bank, length: lengths[i] })));
+  const ends = banks.map(({ low, offset, size }) =>
+    Int32Array.from({ length: 2 * size }, (_, i) => {
+      const table = i >> 1;
+      return i % 2 === 0 ? low[table] : low[table] + offset[table + 1] - offset[table] - 1;
+    }),
+  );
+  return {
+    decode: (body) => decodePlain(banks, body, lengths, lanes),
+    encode: (integers) => encodePlain(banks, integers, lanes),
+    encodeWithEscape:
+      lanes > 1
+        ? null
+        : (integers, part, at, given) => {
+            const encoder = new RansEncoder();
+            for (let i = banks.length - 1; i >= 0; i--) {
+              for (let j = integers[i].length - 1; j >= 0; j--) {
+                pushInteger(
+                  encoder,
+                  banks[i],
+                  j % banks[i].size,
+                  integers[i][j],
+                  i === part && j === at ? given : null,
+                );
+              }
+            }
+            return encoder.finish();
+          },
+    ends,
+  };
 }
 
 /** docs/packet.md, "Integers and escapes", for one integer or for an escape that is given. */
-function pushInteger(encoder: RansEncoder, precision: number, table: Table, integer: number, given: Escape | null) {
-  const { low, frequencies, starts } = table;
-  const last = frequencies.length - 1;
-  const k = integer - low;
-  if (given === null && k >= 0 && k < last) {
-    encoder.push(starts[k], frequencies[k], precision);
+function pushInteger(
+  encoder: RansEncoder,
+  bank: TableBank,
+  table: number,
+  integer: number,
+  given: Escape | null,
+): void {
+  const { precision, low, offset, start, frequency } = bank;
+  const last = offset[table + 1] - 1;
+  const at = integer - low[table] + offset[table];
+  if (given === null && at >= offset[table] && at < last) {
+    encoder.push(start[at], frequency[at], precision);
     return;
   }
-  const distance = k < 0 ? -k : k - last + 1;
-  const ownDigits = 31 - Math.clz32(distance);
-  const { below, digits, rest } = given ?? { below: k < 0 ? 1 : 0, digits: ownDigits, rest: distance - 2 ** ownDigits };
-  if (digits > 15) encoder.pushBits((rest >>> 15) & (2 ** Math.min(digits - 15, 15) - 1), Math.min(digits - 15, 15));
+  const distance = at < offset[table] ? offset[table] - at : at - last + 1;
+  const own = 31 - Math.clz32(distance);
+  const { below, digits, rest } = given ?? { below: at < last ? 1 : 0, digits: own, rest: distance - 2 ** own };
+  const high = Math.min(digits - 15, 15);
+  if (digits > 15) encoder.pushBits((rest >>> 15) & (2 ** high - 1), high);
   if (digits > 0) encoder.pushBits(rest & (2 ** Math.min(digits, 15) - 1), Math.min(digits, 15));
   encoder.pushBits(digits, 5);
   encoder.pushBits(below, 1);
-  encoder.push(starts[last], frequencies[last], precision);
+  encoder.push(start[last], frequency[last], precision);
 }

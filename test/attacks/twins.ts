@@ -30,34 +30,48 @@ export function twinSamples(subjects: readonly Subject[]): TwinSample[] {
             const near = bank.low[k % size] + dice.below(4);
             return dice.below(30) === 0 ? dice.int32() >> (2 + dice.below(29)) : near;
           });
-          return { name: `${file}/${name}`, lanes, bank, values, stream: encodePlain(bank, values, lanes) };
+          return { name: `${file}/${name}`, lanes, bank, values, stream: encodePlain([bank], [values], lanes) };
         });
       }),
   );
 }
 
-export function encodePlain(bank: TableBank, values: Int32Array, lanes: Lanes): Uint8Array {
+/** In TypeScript: the stream of several lists of values, each under its own bank. */
+export function encodePlain(banks: readonly TableBank[], values: readonly Int32Array[], lanes: Lanes): Uint8Array {
   if (lanes === 1) {
     const encoder = new RansEncoder();
-    bank.encode(values, encoder);
+    for (let i = banks.length - 1; i >= 0; i--) banks[i].encode(values[i], encoder);
     return encoder.finish();
   }
   const encoder = new LaneEncoder();
-  encoder.push(bank, values);
+  for (let i = banks.length - 1; i >= 0; i--) encoder.push(banks[i], values[i]);
   return encoder.finish();
 }
 
-export function decodePlain(bank: TableBank, stream: Uint8Array, count: number, lanes: Lanes): Int32Array {
-  const values = new Int32Array(count);
+/** In TypeScript: lists of `lengths` values, each under its own bank. */
+export function decodePlain(
+  banks: readonly TableBank[],
+  stream: Uint8Array,
+  lengths: readonly number[],
+  lanes: Lanes,
+): Int32Array[] {
   if (lanes === 1) {
     const decoder = new RansDecoder(stream);
-    bank.decode(decoder, values);
+    const values = banks.map((bank, i) => {
+      const list = new Int32Array(lengths[i]);
+      bank.decode(decoder, list);
+      return list;
+    });
     decoder.finish();
-  } else {
-    const decoder = new LaneDecoder(stream);
-    decoder.pop(bank, values);
-    decoder.finish();
+    return values;
   }
+  const decoder = new LaneDecoder(stream);
+  const values = banks.map((bank, i) => {
+    const list = new Int32Array(lengths[i]);
+    decoder.pop(bank, list);
+    return list;
+  });
+  decoder.finish();
   return values;
 }
 
