@@ -149,13 +149,19 @@ describe('the second decoder', () => {
   });
 
   it('opens the codec files that are taken', () => {
+    const versionOf = (codec: Codec): number =>
+      JSON.parse(new TextDecoder().decode(codec.entries.get('codec.json'))).version;
+    const versions = new Set(subjects.map(({ codec }) => versionOf(codec)));
     let taken = 0;
     for (let number = 0; number < 4000; number++) {
       const dice = new Dice(32, number);
       const made = mutateContent(dice, dice.pick(subjects).codec.entries, dice.pick(subjects).codec.entries);
       if (outcomeOf(() => readCodec(made)) === 'refused') continue;
+      const codec = readCodec(made);
+      // Other versions, which a mutant may name, are opened where a golden file has them.
+      if (!versions.has(versionOf(codec))) continue;
       taken++;
-      expect(openCodec(made).identity).toBe(readCodec(made).id);
+      expect(openCodec(made).identity).toBe(codec.id);
     }
     expect(taken).toBeGreaterThan(500);
   });
