@@ -3,13 +3,10 @@ import {
   decodeSequences,
   type EntropyModel,
   encodeSequences,
-  type Lanes,
   lanesFor,
   modelCost,
   modelCosts,
-  StreamReader,
-  StreamWriter,
-  TableBank,
+  type Sequence,
 } from '../entropy/index.ts';
 import type { ByteItem, CodecBody, FeatureTensor } from './codec.ts';
 import { featureTensors, featureValues } from './feature.ts';
@@ -25,49 +22,30 @@ export interface KltPart {
   readonly model: EntropyModel;
 }
 
-/** Lanes of the stream by rule: 1, unless static tables alone make a long stream. Version 1 knows no lanes. */
-function lanesOf(parts: readonly KltPart[]): Lanes {
-  const sequences: { bank: TableBank; length: number }[] = [];
-  for (const { model, transform } of parts) {
-    if (!(model instanceof TableBank)) return 1;
-    sequences.push({ bank: model, length: vectorsOf(transform.layout) * transform.components });
-  }
-  return lanesFor(sequences);
-}
-
 /**
  * The Karhunen-Loeve transform of each token or channel vector, one quantization step, an entropy model for each tensor, and one
  * rANS stream over all tensors of the feature. `version` is the codec file's: 1 works in float64 with one state.
  */
 export function kltBody(features: readonly FeatureTensor[], parts: readonly KltPart[], version: 1 | 2): CodecBody {
-  const lanes = version === 1 ? 1 : lanesOf(parts);
   const [forward, backward] = version === 1 ? [analyzeV1, synthesizeV1] : [analyze, synthesize];
-  const banks = parts.map(({ model }) => model).filter((model) => model instanceof TableBank);
-  const onlyBanks = banks.length === parts.length;
-  const sequences = (integers: readonly Int32Array[]) => integers.map((values, i) => ({ bank: banks[i], values }));
+  const lengths = parts.map(({ transform }) => vectorsOf(transform.layout) * transform.components);
+  const lanes = version === 1 ? 1 : lanesFor(parts.map(({ model }, i) => ({ model, length: lengths[i] })));
 
-  const analysis = (given: Parameters<CodecBody['encode']>[0]): Int32Array[] =>
-    featureValues(features, given, true).map((values, i) => forward(parts[i].transform, values, parts[i].step));
+  const analysis = (given: Parameters<CodecBody['encode']>[0]): Sequence[] =>
+    featureValues(features, given, true).map((values, i) => {
+      const { model, transform, step } = parts[i];
+      return { model, values: forward(transform, values, step) };
+    });
 
   const decodeIntegers = (body: Uint8Array): Int32Array[] => {
-    const integers = parts.map(({ transform }) => new Int32Array(vectorsOf(transform.layout) * transform.components));
-    if (onlyBanks) {
-      decodeSequences(body, sequences(integers), lanes);
-    } else {
-      const reader = new StreamReader(body);
-      for (const [i, { model }] of parts.entries()) model.code(reader, integers[i]);
-      reader.finish();
-    }
-    return integers;
+    const sequences = parts.map(({ model }, i) => ({ model, values: new Int32Array(lengths[i]) }));
+    decodeSequences(body, sequences, lanes);
+    return sequences.map(({ values }) => values);
   };
 
   return {
     encode(given) {
-      const integers = analysis(given);
-      if (onlyBanks) return encodeSequences(sequences(integers), lanes);
-      const writer = new StreamWriter();
-      for (const [i, { model }] of parts.entries()) model.code(writer, integers[i]);
-      return writer.finish();
+      return encodeSequences(analysis(given), lanes);
     },
     decode(body) {
       const integers = decodeIntegers(body);
@@ -77,8 +55,7 @@ export function kltBody(features: readonly FeatureTensor[], parts: readonly KltP
       );
     },
     idealBits(given) {
-      const integers = analysis(given);
-      return parts.reduce((bits, { model }, i) => bits + modelCost(model, integers[i]) / COST_PER_BIT, 0);
+      return analysis(given).reduce((bits, { model, values }) => bits + modelCost(model, values) / COST_PER_BIT, 0);
     },
     itemize(body) {
       const items: ByteItem[] = [];

@@ -2,8 +2,11 @@ import { IsthmusError } from '../errors.ts';
 import type { Kernels } from '../kernels/index.ts';
 import { bankImage } from './image.ts';
 import { checkEnd, LANES, readStates } from './lanes.ts';
+import type { EntropyModel } from './model.ts';
+import { PredictiveModel } from './predictive.ts';
+import { predictiveImage } from './predictive-image.ts';
 import { LOW } from './rans.ts';
-import type { TableBank } from './tables.ts';
+import { TableBank } from './tables.ts';
 
 /** Symbols that go through the kernels' memory at a time: their values stay in a processor's first cache. */
 const PIECE_SYMBOLS = 8192;
@@ -44,6 +47,50 @@ function roomFor(kernels: Kernels, bank: TableBank, values: number): Room | null
   return { bank: image, values: base, block: base + block, words: base + words, wordsEnd: base + wordsEnd, vectors };
 }
 
+/** Where all of a call with a predictive model stands. */
+interface WholeRoom {
+  readonly model: number;
+  readonly values: number;
+  /** Rows of i16 past the zeros before the first vector: capped values, surprises. */
+  readonly near: number;
+  readonly surprise: number;
+  /** What is known of a vector. */
+  readonly known: number;
+  /** Table numbers, u16. */
+  readonly tables: number;
+  readonly words: number;
+  readonly wordsEnd: number;
+}
+
+function wholeRoomFor(kernels: Kernels, model: PredictiveModel, count: number): WholeRoom | null {
+  const image = kernels.keep(model, () => predictiveImage(model));
+  if (image === null) return null;
+  const width = (model.components + 3) & ~3;
+  const vectors = count / model.components;
+  // A neighbour farther back than the feature is long meets zeros only.
+  const before = Math.max(...model.weights.back);
+  if (before > 4 * vectors + 64) return null;
+  const rows = 2 * width * (before + vectors);
+  const known = 4 * count + 2 * rows;
+  const tables = known + 4 * 5 * width;
+  const words = tables + 2 * count;
+  const wordsEnd = words + 2 * SYMBOL_WORDS * count;
+  const base = kernels.room(wordsEnd + OVERREAD);
+  if (base === null) return null;
+  const near = base + 4 * count;
+  kernels.bytes.fill(0, near, near + 2 * rows);
+  return {
+    model: image,
+    values: base,
+    near: near + 2 * width * before,
+    surprise: near + rows + 2 * width * before,
+    known: base + known,
+    tables: base + tables,
+    words: base + words,
+    wordsEnd: base + wordsEnd,
+  };
+}
+
 /** The twin of RansEncoder and LaneEncoder in WebAssembly: 1 or 32 lanes. */
 export class KernelEncoder {
   readonly #kernels: Kernels;
@@ -56,8 +103,24 @@ export class KernelEncoder {
     this.#states = new Int32Array(lanes).fill(LOW);
   }
 
-  /** Puts `values` before what was pushed earlier. False, and nothing is done, where the kernels' memory does not do. */
-  push(bank: TableBank, values: Int32Array): boolean {
+  /** Puts `values` before what was pushed earlier. False, and nothing is done, where the kernels lack the model or the memory. */
+  push(model: EntropyModel, values: Int32Array): boolean {
+    if (model instanceof TableBank) return this.#pushTables(model, values);
+    if (!(model instanceof PredictiveModel) || this.#states.length > 1) return false;
+    const room = wholeRoomFor(this.#kernels, model, values.length);
+    if (!room) return false;
+    const { run, integers, bytes } = this.#kernels;
+    integers.set(this.#states, 0);
+    integers.set(values, room.values / 4);
+    run.begin(room.wordsEnd);
+    const vectors = values.length / model.components;
+    run.encodePredictive(room.model, vectors, room.values, room.near, room.surprise, room.known, room.tables);
+    this.#pieces.push(bytes.slice(run.where(), room.wordsEnd));
+    this.#states[0] = integers[0];
+    return true;
+  }
+
+  #pushTables(bank: TableBank, values: Int32Array): boolean {
     const kernels = this.#kernels;
     const room = roomFor(kernels, bank, values.length);
     if (!room) return false;
@@ -113,8 +176,26 @@ export class KernelDecoder {
     this.#at = 4 * lanes;
   }
 
-  /** Fills `values`. False, and nothing is done, where the kernels' memory does not do. Throws `PACKET_CORRUPT`. */
-  pop(bank: TableBank, values: Int32Array): boolean {
+  /** Fills `values`. False, and nothing is done, where the kernels lack the model or the memory. Throws `PACKET_CORRUPT`. */
+  pop(model: EntropyModel, values: Int32Array): boolean {
+    if (model instanceof TableBank) return this.#popTables(model, values);
+    if (!(model instanceof PredictiveModel) || this.#states.length > 1) return false;
+    const room = wholeRoomFor(this.#kernels, model, values.length);
+    if (!room) return false;
+    const { run, integers, bytes } = this.#kernels;
+    integers.set(this.#states, 0);
+    bytes.set(this.#stream.subarray(this.#at, this.#at + room.wordsEnd - room.words), room.words);
+    run.begin(room.words);
+    const vectors = values.length / model.components;
+    run.decodePredictive(room.model, vectors, room.values, room.near, room.surprise, room.known);
+    this.#at += run.where() - room.words;
+    this.#check(run.faultOf());
+    values.set(integers.subarray(room.values / 4, room.values / 4 + values.length));
+    this.#states[0] = integers[0];
+    return true;
+  }
+
+  #popTables(bank: TableBank, values: Int32Array): boolean {
     const kernels = this.#kernels;
     const room = roomFor(kernels, bank, values.length);
     if (!room) return false;

@@ -10,6 +10,8 @@ import { TableBank } from './tables.ts';
 
 /** Gives every integer of a feature its probability. Immutable: what a model learns while it codes lives in the call. */
 export interface EntropyModel {
+  /** Integers of a vector. */
+  readonly components: number;
   /**
    * Codes `values`, vectors of the model's components one after the other, each within ±`MAX_SYMBOL`, with any coder. A reader
    * fills them. Throws `PACKET_CORRUPT` where a stream cannot be one of this model's.

@@ -73,6 +73,11 @@ export class ParametricModel {
     return new ParametricModel(shape, FIT_PRECISION, scales);
   }
 
+  /** Integers of a vector. */
+  get components(): number {
+    return this.scales.length;
+  }
+
   /** Throws `PACKET_CORRUPT`. */
   code(coder: SymbolCoder, values: Int32Array): void {
     const components = this.scales.length;

@@ -29,7 +29,7 @@ const PRECISION = 13;
 const PRIOR = 64;
 
 /** Weights of one model, component after component. */
-interface Weights {
+export interface Weights {
   /** Vectors back of each neighbour, the same component of each. */
   readonly back: readonly number[];
   /** [components, terms]: what a neighbour adds to the mean. */
@@ -50,13 +50,15 @@ interface Weights {
  */
 export class PredictiveModel {
   readonly components: number;
-  readonly #weights: Weights;
-  readonly #bank: TableBank;
+  /** What neighbours add to mean and scale, as a codec file holds it. */
+  readonly weights: Weights;
+  /** 64 scales by 6 phases of the mean. */
+  readonly bank: TableBank;
 
   private constructor(components: number, weights: Weights, bank: TableBank) {
     this.components = components;
-    this.#weights = weights;
-    this.#bank = bank;
+    this.weights = weights;
+    this.bank = bank;
   }
 
   /**
@@ -92,8 +94,8 @@ export class PredictiveModel {
 
   /** Throws `PACKET_CORRUPT`. */
   code(coder: SymbolCoder, values: Int32Array): void {
-    const bank = this.#bank;
-    const walk = new Walk(this.#weights, values.length);
+    const { bank } = this;
+    const walk = new Walk(this.weights, values.length);
     for (let i = 0; i < values.length; i++) {
       walk.predict(i);
       const value = walk.unfold(bank.codeOne(coder, walk.table, walk.fold(values[i]), 2 * MAX_SYMBOL));
@@ -107,13 +109,13 @@ export class PredictiveModel {
 
   /** The model as it stands in a codec file. */
   toBytes(): Uint8Array {
-    const { back, mean, bias, scale } = this.#weights;
+    const { back, mean, bias, scale } = this.weights;
     const writer = new ByteWriter().u8(FORMAT).u32(this.components).u8(back.length);
     for (const each of back) writer.u16(each);
     for (const each of mean) writer.u16(each & 0xffff);
     for (const each of bias) writer.u32(each);
     for (const each of scale) writer.u16(each);
-    return writer.put(this.#bank.toBytes()).finish();
+    return writer.put(this.bank.toBytes()).finish();
   }
 
   /** Reads {@link toBytes}. Throws `CODEC_INVALID`. */

@@ -1,15 +1,16 @@
 import { IsthmusError } from '../errors.ts';
 import { kernels } from '../kernels/index.ts';
+import { StreamReader, StreamWriter } from './coder.ts';
 import { COST_PER_BIT, costOf } from './cost.ts';
 import { KernelDecoder, KernelEncoder } from './kernel-coder.ts';
 import { LANES, LaneDecoder, LaneEncoder } from './lanes.ts';
-import { RansDecoder, RansEncoder } from './rans.ts';
-import type { TableBank } from './tables.ts';
+import type { EntropyModel } from './model.ts';
+import { TableBank } from './tables.ts';
 
-/** Integers and the tables that code them: vectors of `bank.size` components, one after the other. */
+/** Integers and the model that codes them: vectors of the model's components, one after the other. */
 export interface Sequence {
-  readonly bank: TableBank;
-  /** Its length is a multiple of `bank.size`; each within ±MAX_SYMBOL. */
+  readonly model: EntropyModel;
+  /** Whole vectors; each integer within ±MAX_SYMBOL. */
   readonly values: Int32Array;
 }
 
@@ -19,12 +20,16 @@ export type Lanes = 1 | typeof LANES;
 const LONG_BITS = 2 ** 19;
 
 /**
- * How many states code sequences of these banks and numbers of values: a rule of integers that both sides know, so that no packet needs to
- * say it. One state for short streams; 32 where the tables themselves expect at least 64 KiB.
+ * How many states code sequences of these models and numbers of values: a rule of integers that both sides know, so that no packet needs to
+ * say it. 32 where static tables are all there is and themselves expect at least 64 KiB, else one: other models wait for each value
+ * before the next, so that lanes would not make them faster.
  */
-export function lanesFor(sequences: readonly { readonly bank: TableBank; readonly length: number }[]): Lanes {
+export function lanesFor(sequences: readonly { readonly model: EntropyModel; readonly length: number }[]): Lanes {
   let cost = 0;
-  for (const { bank, length } of sequences) cost += (length / bank.size) * expectedCost(bank);
+  for (const { model, length } of sequences) {
+    if (!(model instanceof TableBank)) return 1;
+    cost += (length / model.size) * expectedCost(model);
+  }
   return cost >= LONG_BITS * COST_PER_BIT ? LANES : 1;
 }
 
@@ -41,23 +46,23 @@ function expectedCost({ size, precision, offset, frequency }: TableBank): number
 
 /**
  * One stream of all `sequences` in order: the same bytes from WebAssembly, where there is its SIMD, as from plain TypeScript.
- * Throws `INVALID_ARGUMENT` where values are not whole vectors.
+ * 32 lanes take static tables only. Throws `INVALID_ARGUMENT`.
  */
 export function encodeSequences(sequences: readonly Sequence[], lanes: Lanes): Uint8Array {
-  const backwards = sequences.toReversed();
   for (const sequence of sequences) checkWhole(sequence);
+  const backwards = sequences.toReversed();
   const twin = kernels();
   if (twin) {
     const encoder = new KernelEncoder(twin, lanes);
-    if (backwards.every(({ bank, values }) => encoder.push(bank, values))) return encoder.finish();
+    if (backwards.every(({ model, values }) => encoder.push(model, values))) return encoder.finish();
   }
   if (lanes === 1) {
-    const encoder = new RansEncoder();
-    for (const { bank, values } of backwards) bank.encode(values, encoder);
-    return encoder.finish();
+    const writer = new StreamWriter();
+    for (const { model, values } of sequences) model.code(writer, values);
+    return writer.finish();
   }
   const encoder = new LaneEncoder();
-  for (const { bank, values } of backwards) encoder.push(bank, values);
+  for (const { model, values } of backwards) encoder.push(bankOf(model), values);
   return encoder.finish();
 }
 
@@ -67,27 +72,32 @@ export function decodeSequences(stream: Uint8Array, sequences: readonly Sequence
   const twin = kernels();
   if (twin) {
     const decoder = new KernelDecoder(twin, stream, lanes);
-    if (sequences.every(({ bank, values }) => decoder.pop(bank, values))) {
+    if (sequences.every(({ model, values }) => decoder.pop(model, values))) {
       decoder.finish();
       return;
     }
   }
   if (lanes === 1) {
-    const decoder = new RansDecoder(stream);
-    for (const { bank, values } of sequences) bank.decode(decoder, values);
-    decoder.finish();
+    const reader = new StreamReader(stream);
+    for (const { model, values } of sequences) model.code(reader, values);
+    reader.finish();
   } else {
     const decoder = new LaneDecoder(stream);
-    for (const { bank, values } of sequences) decoder.pop(bank, values);
+    for (const { model, values } of sequences) decoder.pop(bankOf(model), values);
     decoder.finish();
   }
 }
 
-function checkWhole({ bank, values }: Sequence): void {
-  if (values.length % bank.size !== 0) {
+function checkWhole({ model, values }: Sequence): void {
+  if (values.length % model.components !== 0) {
     throw new IsthmusError(
       'INVALID_ARGUMENT',
-      `${values.length} values are not whole vectors of the ${bank.size} components that the tables are for`,
+      `${values.length} values are not whole vectors of the ${model.components} components that the model is for`,
     );
   }
+}
+
+function bankOf(model: EntropyModel): TableBank {
+  if (model instanceof TableBank) return model;
+  throw new IsthmusError('INVALID_ARGUMENT', `${LANES} lanes code static tables only, not this model`);
 }

@@ -42,6 +42,11 @@ export class TableBank {
   /** For each table and each of 256 buckets of the position: the first symbol that reaches into the bucket. */
   readonly bucket: Uint16Array;
 
+  /** Integers of a vector where position i uses table i mod `size`. */
+  get components(): number {
+    return this.size;
+  }
+
   private constructor(precision: number, low: Int32Array, offset: Int32Array, frequency: Uint16Array) {
     this.precision = precision;
     this.size = low.length;

@@ -14,7 +14,16 @@ export interface KernelExports {
   encodeGroups(bank: number, components: number, groups: number, from: number, block: number): void;
   decodeRest(bank: number, components: number, vectors: number, out: number): void;
   encodeRest(bank: number, components: number, vectors: number, from: number): void;
-  subtract(a: number, b: number, out: number, count: number): void;
+  decodePredictive(model: number, vectors: number, out: number, near: number, surprise: number, known: number): void;
+  encodePredictive(
+    model: number,
+    vectors: number,
+    from: number,
+    near: number,
+    surprise: number,
+    known: number,
+    tables: number,
+  ): void;
   analyze(x: number, basis: number, out: number, rows: number, length: number, columns: number, scale: number): void;
   synthesize(
     integers: number,

@@ -66,7 +66,7 @@ function modelStream(models: readonly EntropyModel[], lengths: readonly number[]
 }
 
 function bankStream(banks: readonly TableBank[], lengths: readonly number[]): Stream {
-  const lanes = lanesFor(banks.map((bank, i) => ({ bank, length: lengths[i] })));
+  const lanes = lanesFor(banks.map((model, i) => ({ model, length: lengths[i] })));
   const ends = banks.map(({ low, offset, size }) =>
     Int32Array.from({ length: 2 * size }, (_, i) => {
       const table = i >> 1;

@@ -1,5 +1,5 @@
-import { words } from '../../fixtures/golden/cases.ts';
 import { integerBytes, valueBytes } from '../../fixtures/golden/decoded.ts';
+import { words } from '../../fixtures/golden/words.ts';
 import type { Codec } from '../../src/codec/index.ts';
 import { MAX_SYMBOL, TableBank } from '../../src/entropy/index.ts';
 import { decodeSequences, encodeSequences, type Lanes } from '../../src/entropy/sequence.ts';
@@ -53,10 +53,10 @@ export function randomStream(bank: TableBank, vectors: number, lanes: Lanes, see
     if (next() % RARE === 0) return (next() % (2 * MAX_SYMBOL + 1)) - MAX_SYMBOL;
     return bank.low[table] - 1 + (next() % (symbols + 1));
   });
-  const stream = encodeSequences([{ bank, values }], lanes);
+  const stream = encodeSequences([{ model: bank, values }], lanes);
   hash.update(stream);
   const decoded = new Int32Array(values.length);
-  decodeSequences(stream, [{ bank, values: decoded }], lanes);
+  decodeSequences(stream, [{ model: bank, values: decoded }], lanes);
   const at = values.findIndex((value, i) => value !== decoded[i]);
   return at < 0 ? null : `value ${at} of ${values.length} is ${values[at]} and comes back as ${decoded[at]}`;
 }

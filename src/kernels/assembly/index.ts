@@ -1,4 +1,5 @@
-export { analyze, subtract, synthesize } from './matrix';
+export { analyze, synthesize } from './matrix';
+export { decodePredictive, encodePredictive } from './predictive';
 export {
   begin,
   decodeGroups,

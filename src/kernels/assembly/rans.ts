@@ -13,11 +13,13 @@
  *
  * Memory below 4096: the states, and two tables that move 16-bit words between a stream and the lanes that want one.
  */
-const STATES: usize = 0;
+export const STATES: usize = 0;
 const RENORM: usize = 1024;
 const PACK: usize = 1536;
-const LOW: i32 = 1 << 15;
+export const LOW: i32 = 1 << 15;
 const LANES: i32 = 32;
+/** Largest magnitude of a value. */
+export const MOST: i32 = 1 << 29;
 
 const SMALL: i32 = 1;
 const SPARSE: i32 = 2;
@@ -56,6 +58,16 @@ export function where(): usize {
   return position;
 }
 
+/** The position moves, faults stay. */
+export function seek(at: usize): void {
+  position = at;
+}
+
+/** A value that a stream cannot hold. */
+export function faultRange(): void {
+  fault = 2;
+}
+
 export function faultOf(): i32 {
   return fault;
 }
@@ -84,7 +96,7 @@ function popRaw(lane: usize, bits: i32): i32 {
   return value;
 }
 
-function pushEscape(lane: usize, value: i32, low: i32, symbols: i32): void {
+export function pushEscape(lane: usize, value: i32, low: i32, symbols: i32): void {
   const below = value < low;
   const distance = (below ? low - 1 - value : value - low - symbols) + 1;
   const digits = 31 - clz(distance);
@@ -95,7 +107,8 @@ function pushEscape(lane: usize, value: i32, low: i32, symbols: i32): void {
   pushRaw(lane, below ? 1 : 0, 1);
 }
 
-function popEscape(lane: usize, low: i32, symbols: i32): i32 {
+/** `most` bounds the value's magnitude. */
+export function popEscape(lane: usize, low: i32, symbols: i32, most: i32): i32 {
   const below = popRaw(lane, 1);
   const digits = popRaw(lane, 5);
   if (digits > 30) {
@@ -106,7 +119,10 @@ function popEscape(lane: usize, low: i32, symbols: i32): i32 {
   if (digits > 15) rest |= popRaw(lane, digits - 15) << 15;
   const distance = ((1 << digits) | rest) - 1;
   const value = below ? (low as i64) - 1 - distance : (low as i64) + symbols + distance;
-  if (value > 1 << 29 || value < -(1 << 29)) fault = 2;
+  if (value > most || value < -most) {
+    fault = 2;
+    return 0;
+  }
   return value as i32;
 }
 
@@ -115,7 +131,7 @@ const popped: i32 = 0;
 
 // @ts-expect-error: decorator
 @inline
-function find(bank: usize, record: usize, slot: i32, p: i32): i32 {
+export function find(bank: usize, record: usize, slot: i32, p: i32): i32 {
   let at = load<u16>(bank + load<u32>(record, 28) + ((slot >> (p - 8)) << 1)) as i32;
   const symbols = bank + load<u32>(record, 24);
   const last = load<i32>(record, 8) - 1;
@@ -150,7 +166,7 @@ function decodeLanes(bank: usize, record: usize, active: i32, out: usize, stride
   position = ptr;
   for (; escaped != 0; escaped &= escaped - 1) {
     const lane = ctz(escaped);
-    store<i32>(out + lane * stride, popEscape(STATES + (lane << 2), low, last));
+    store<i32>(out + lane * stride, popEscape(STATES + (lane << 2), low, last, MOST));
   }
 }
 
@@ -173,7 +189,7 @@ function encodeLanes(bank: usize, record: usize, active: i32, from: usize, strid
 
 // @ts-expect-error: decorator
 @inline
-function push(x: i32, symbol: usize, p: i32): i32 {
+export function push(x: i32, symbol: usize, p: i32): i32 {
   const e = load<u32>(symbol, 8);
   const f = (e & 0xffff) as i32;
   if (x >>> (31 - p) >= f) {
@@ -220,7 +236,7 @@ export function decodeSerial(bank: usize, components: i32, vectors: i32, out: us
         } else {
           store<i32>(STATES, x);
           position = ptr;
-          store<i32>(out, popEscape(STATES, load<i32>(record, 4), last));
+          store<i32>(out, popEscape(STATES, load<i32>(record, 4), last, MOST));
           ptr = position;
           x = load<i32>(STATES);
         }
@@ -324,7 +340,7 @@ function renormalize(x: v128, mask: i32, ptr: usize): v128 {
 function popEscapes(out: usize, escape: i32, low: i32, symbols: i32): void {
   for (let lane = 0; lane < LANES; lane++) {
     if (load<i32>(out + (lane << 2)) == escape) {
-      store<i32>(out + (lane << 2), popEscape(STATES + (lane << 2), low, symbols));
+      store<i32>(out + (lane << 2), popEscape(STATES + (lane << 2), low, symbols, MOST));
     }
   }
 }
