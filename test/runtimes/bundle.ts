@@ -25,8 +25,7 @@ export async function bundleInto(folder: string): Promise<void> {
     logLevel: 'error',
     inputOptions: {
       preserveEntrySignatures: 'allow-extension',
-      resolve: { alias: { 'node:crypto': here('node-names.ts') }, mainFields: ['module', 'main'] },
-      transform: { inject: { Buffer: [here('node-names.ts'), 'Buffer'] } },
+      resolve: { mainFields: ['module', 'main'] },
     },
   });
   copyFileSync(here('../../src/kernels/kernels.wasm'), join(folder, 'kernels.wasm'));

@@ -1,8 +1,10 @@
 import { sha256 as sha256Of } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { GOLDEN_CODECS, GOLDEN_PACKETS } from '../../fixtures/golden/cases.ts';
-import { integerBytes, sha256, valueBytes } from '../../fixtures/golden/decoded.ts';
+import { int32Bytes, integerBytes, sha256, valueBytes } from '../../fixtures/golden/decoded.ts';
+import { GOLDEN_STREAMS, sequencesOf } from '../../fixtures/golden/streams.ts';
 import { type Codec, readCard, readCodec } from '../../src/codec/index.ts';
+import { decodeSequences, encodeSequences, type Lanes } from '../../src/entropy/index.ts';
 import { kernelsInUse, useKernels } from '../../src/kernels/index.ts';
 import { identity } from '../../src/packet/index.ts';
 import { banksOf, randomPackets, randomStream } from './random.ts';
@@ -20,7 +22,9 @@ export type Way = 'typescript' | 'webassembly' | 'refused' | 'module';
 /** What one run found; `digest` is over all random packets, with their integers and values, and all random streams. */
 export interface Report {
   readonly codecs: number;
+  /** Packets and streams that were decoded. */
   readonly packets: number;
+  /** Packets and streams that were encoded. */
   readonly encoded: number;
   readonly random: number;
   readonly streams: number;
@@ -37,7 +41,16 @@ interface Manifest {
     integers: string | null;
     values: string;
   }[];
+  readonly streams: readonly {
+    file: string;
+    lanes: Lanes;
+    sequences: { tables: string; length: number }[];
+    sha256: string;
+    integers: string;
+  }[];
 }
+/** What of the manifest is checked here. */
+const SECTIONS = ['codecs', 'packets', 'streams'];
 
 /** Vectors of a random stream: none, one, and more than fill 32 lanes once, twice, or many times. */
 const VECTORS: readonly number[] = [0, 1, 31, 32, 33, 64, 65, 1000, 5003];
@@ -72,7 +85,7 @@ export function check(files: Readonly<Record<string, string>>, way: Way, module?
   };
 
   const manifest: Manifest = JSON.parse(new TextDecoder().decode(golden('manifest.json')));
-  const unknown = Object.keys(manifest).filter((section) => section !== 'codecs' && section !== 'packets');
+  const unknown = Object.keys(manifest).filter((section) => !SECTIONS.includes(section));
   if (unknown.length > 0) differences.push(`the manifest has ${unknown.join(', ')}, which nothing here checks`);
 
   const codecOf = new Map<string, Codec>();
@@ -94,12 +107,21 @@ export function check(files: Readonly<Record<string, string>>, way: Way, module?
       for (const entry of manifest.packets) {
         compare(entry.file, () => packetDiffers(entry, codec(entry.codec), golden(entry.file)));
       }
+      for (const entry of manifest.streams) {
+        compare(entry.file, () => streamDiffers(entry, golden(entry.file), golden));
+      }
     }),
     encoded: counted(() => {
       for (const { file, codec: made, feature } of GOLDEN_PACKETS) {
         const name = `packets/${file}.packet`;
         compare(`${name}, encoded again`, () =>
           bytesDiffer(codec(`codecs/${made.file}.codec`).encode(feature), golden(name)),
+        );
+      }
+      for (const made of GOLDEN_STREAMS) {
+        const name = `streams/${made.file}.stream`;
+        compare(`${name}, encoded again`, () =>
+          bytesDiffer(encodeSequences(sequencesOf(made, golden, made.integers), made.lanes), golden(name)),
         );
       }
     }),
@@ -143,6 +165,19 @@ function packetDiffers(entry: Manifest['packets'][number], codec: Codec, packet:
   const integers = integerBytes(codec, packet);
   if ((integers && sha256(integers)) !== entry.integers) return 'it decodes to other integers';
   return sha256(valueBytes(codec.decode(packet))) === entry.values ? null : 'it decodes to other values';
+}
+
+function streamDiffers(
+  entry: Manifest['streams'][number],
+  stream: Uint8Array,
+  golden: (file: string) => Uint8Array,
+): string | null {
+  if (sha256(stream) !== entry.sha256) return 'the file is another one than the manifest names';
+  const sequences = sequencesOf(entry, golden);
+  decodeSequences(stream, sequences, entry.lanes);
+  return sha256(int32Bytes(sequences.map(({ values }) => values))) === entry.integers
+    ? null
+    : 'it decodes to other integers';
 }
 
 function bytesDiffer(bytes: Uint8Array, golden: Uint8Array): string | null {
