@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { CODEC_KINDS, type CodecKind } from '../codec/index.ts';
+import { CODEC_KINDS, type CodecKind, KLT_MODELS, type KltModel } from '../codec/index.ts';
 import { IsthmusError, messageOf } from '../errors.ts';
 import { Cache } from '../evaluate/index.ts';
 import { writeBeside } from '../files.ts';
@@ -23,6 +23,7 @@ interface Options extends PictureOptions, ChainOptions {
   step?: number;
   bits?: number;
   axis?: number;
+  entropy?: KltModel;
   levels?: number;
   images?: string;
   split: string;
@@ -49,6 +50,11 @@ export function addFit(program: Command): void {
     .option('--bits <B>', 'klt: bits an element to aim at', number)
     .option('--step <S>', "klt: quantization step in the feature's units", number)
     .option('--axis <N>', 'klt: axis of the vectors (channels, or the last axis)', number)
+    .addOption(
+      new Option('--entropy <MODEL>', 'klt: probabilities from neighbours (fewest bytes), or tables (fastest)').choices(
+        KLT_MODELS,
+      ),
+    )
     .option('--levels <N>', 'int8-deflate: integers from -N to N', number)
     .option('--images <DIR>', 'pictures to learn from')
     .option('--split <NAME>', "the suite's split to learn from", 'train')
@@ -77,6 +83,7 @@ async function fit(models: string[], options: Options): Promise<void> {
     step: options.step,
     bits: options.bits ?? (options.kind === 'klt' && options.step === undefined ? 1.5 : undefined),
     axis: options.axis,
+    entropy: options.entropy,
     levels: options.levels,
     images: options.limit,
     seed: options.seed,

@@ -8,7 +8,16 @@ export {
   readCard,
   readCodec,
 } from './file.ts';
-export { type FeatureStream, type KltStatistics, kltCodecs, kltStatistics, stepForRate, vectorLayout } from './fit.ts';
+export {
+  type FeatureStream,
+  KLT_MODELS,
+  type KltModel,
+  type KltStatistics,
+  kltCodecs,
+  kltStatistics,
+  stepForRate,
+  vectorLayout,
+} from './fit.ts';
 export type { KltPart } from './klt.ts';
 export { quantize } from './quantizer.ts';
 export {

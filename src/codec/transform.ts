@@ -152,18 +152,40 @@ function multiplyTransposed(x: Float32Array, b: Float32Array, length: number, y:
   }
 }
 
-/** vectors = mean + (integers * step) times the basis. */
+/** vectors = mean + (integers * step) times the basis; four components at a time, so that sums stay in registers. */
 function addRows(transform: LinearTransform, integers: Int32Array, step: number, vectors: Float32Array): void {
   const { fround } = Math;
   const { components, mean, basis } = transform;
   const { length } = transform.layout;
+  const rows = new Int32Array(components);
+  const amplitudes = new Float32Array(components);
   vectors.set(mean);
   for (let v = 0, i = 0; v < vectors.length; v += length) {
+    let count = 0;
     for (let c = 0; c < components; c++, i++) {
       if (integers[i] === 0) continue;
-      const y = fround(dequantize(integers[i], step));
-      const row = c * length;
-      for (let a = 0; a < length; a++) vectors[v + a] += fround(y * basis[row + a]);
+      rows[count] = c * length;
+      amplitudes[count++] = dequantize(integers[i], step);
+    }
+    let k = 0;
+    for (; k + 4 <= count; k += 4) {
+      const r0 = rows[k];
+      const r1 = rows[k + 1];
+      const r2 = rows[k + 2];
+      const r3 = rows[k + 3];
+      const y0 = amplitudes[k];
+      const y1 = amplitudes[k + 1];
+      const y2 = amplitudes[k + 2];
+      const y3 = amplitudes[k + 3];
+      for (let a = 0; a < length; a++) {
+        let x = fround(vectors[v + a] + fround(y0 * basis[r0 + a]));
+        x = fround(x + fround(y1 * basis[r1 + a]));
+        x = fround(x + fround(y2 * basis[r2 + a]));
+        vectors[v + a] = x + fround(y3 * basis[r3 + a]);
+      }
+    }
+    for (; k < count; k++) {
+      for (let a = 0; a < length; a++) vectors[v + a] += fround(amplitudes[k] * basis[rows[k] + a]);
     }
   }
   // Only infinities of both signs give a NaN.

@@ -1,4 +1,12 @@
-import { type Codec, type CodecSource, kltCodecs, kltStatistics, readCodec, stepForRate } from '../codec/index.ts';
+import {
+  CODEC_FILE_VERSION,
+  type Codec,
+  type CodecSource,
+  kltCodecs,
+  kltStatistics,
+  readCodec,
+  stepForRate,
+} from '../codec/index.ts';
 import { type Cache, cacheKey } from './cache.ts';
 import type { FeatureOptions, Features } from './features.ts';
 import type { Input } from './inputs.ts';
@@ -21,7 +29,7 @@ export async function fitKltLadder(
   options: FeatureOptions,
 ): Promise<Codec[]> {
   const key = (rung: number) =>
-    cacheKey(['klt', features.identity, source, KLT_BITS, rung, training.map(({ hash }) => hash)]);
+    cacheKey(['klt', CODEC_FILE_VERSION, features.identity, source, KLT_BITS, rung, training.map(({ hash }) => hash)]);
   const kept = await Promise.all(KLT_BITS.map((_, rung) => cache.read('codecs', key(rung))));
   if (kept.every((bytes) => bytes !== undefined)) return kept.map((bytes) => readCodec(bytes));
   await features.fill(training, options);

@@ -90,7 +90,7 @@ export async function fitCodec(job: FitJob): Promise<{ codec: Codec; card: strin
     };
     const statistics = await kltStatistics(source, stream, { axis: recipe.axis, signal });
     const step = recipe.step ?? stepForRate(statistics, recipe.bits as number);
-    const [codec] = await kltCodecs(source, statistics, stream, [step], { signal });
+    const [codec] = await kltCodecs(source, statistics, stream, [step], { model: recipe.entropy, signal });
     return withCard(codec, recipe, inputs.length);
   } finally {
     await session.release();

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { CODEC_KINDS } from '../codec/index.ts';
+import { CODEC_KINDS, KLT_MODELS } from '../codec/index.ts';
 import { IsthmusError } from '../errors.ts';
 
 /** How a codec is made. Data only; unknown keys are refused. */
@@ -14,6 +14,8 @@ const RECIPE = z
     bits: z.number().positive().max(24).optional(),
     /** klt: the axis along which the vectors lie; channels or the last axis where absent. */
     axis: z.int().min(0).optional(),
+    /** klt: what gives integers their probabilities; `predictive` where absent. */
+    entropy: z.enum(KLT_MODELS).optional(),
     /** int8-deflate: integers from -levels to levels. */
     levels: z.int().min(1).max(127).optional(),
     /** Images to learn from, chosen by the seed. */
@@ -23,8 +25,8 @@ const RECIPE = z
   .refine(({ kind, step, bits }) => kind !== 'klt' || (step === undefined) !== (bits === undefined), {
     message: 'a klt codec takes either step or bits',
   })
-  .refine(({ kind, step, bits, axis }) => kind === 'klt' || (step ?? bits ?? axis) === undefined, {
-    message: 'step, bits and axis are for klt codecs',
+  .refine(({ kind, step, bits, axis, entropy }) => kind === 'klt' || (step ?? bits ?? axis ?? entropy) === undefined, {
+    message: 'step, bits, axis and entropy are for klt codecs',
   })
   .refine(({ kind, levels }) => kind === 'int8-deflate' || levels === undefined, {
     message: 'levels are for int8-deflate codecs',
