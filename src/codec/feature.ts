@@ -33,10 +33,22 @@ export function featureValues(
   });
 }
 
-/** Whether no value is infinite or NaN; a plain loop, ten times faster than `every`. */
+/** Whether no value is infinite or NaN: zero times such a value is NaN. Four sums that do not wait for each other. */
 export function allFinite(values: Float32Array): boolean {
-  for (let i = 0; i < values.length; i++) if (values[i] - values[i] !== 0) return false;
-  return true;
+  const { length } = values;
+  let s0 = 0;
+  let s1 = 0;
+  let s2 = 0;
+  let s3 = 0;
+  let i = 0;
+  for (; i + 4 <= length; i += 4) {
+    s0 += values[i] * 0;
+    s1 += values[i + 1] * 0;
+    s2 += values[i + 2] * 0;
+    s3 += values[i + 3] * 0;
+  }
+  for (; i < length; i++) s0 += values[i] * 0;
+  return !Number.isNaN(s0 + s1 + s2 + s3);
 }
 
 /** The inverse: tensors of the codec's dtypes and shapes. */

@@ -33,21 +33,24 @@ export function centre<T extends Float32Array | Float64Array>(
   values: Float32Array,
   vectors: T,
 ): T {
-  const { outer, length, inner } = layout;
-  if (inner === 1) {
-    for (let i = 0; i < values.length; i++) vectors[i] = values[i] - mean[i];
-    return vectors;
-  }
+  if (layout.inner === 1) vectors.set(values);
+  else gather(layout, values, vectors);
+  for (let i = 0; i < vectors.length; i++) vectors[i] -= mean[i];
+  return vectors;
+}
+
+/** A tensor's vectors one after the other. */
+function gather(
+  { outer, length, inner }: VectorLayout,
+  values: Float32Array,
+  vectors: Float32Array | Float64Array,
+): void {
   for (let o = 0; o < outer; o++) {
     for (let a = 0; a < length; a++) {
       const row = (o * length + a) * inner;
-      for (let i = 0; i < inner; i++) {
-        const at = (o * inner + i) * length + a;
-        vectors[at] = values[row + i] - mean[at];
-      }
+      for (let i = 0; i < inner; i++) vectors[(o * inner + i) * length + a] = values[row + i];
     }
   }
-  return vectors;
 }
 
 /*
@@ -58,10 +61,10 @@ export function centre<T extends Float32Array | Float64Array>(
 /** Analysis: the integers [vectors, components] of a tensor's coefficients, quantized by `step`. */
 export function analyze(transform: LinearTransform, values: Float32Array, step: number): Int32Array {
   const { layout, mean } = transform;
-  const vectors = centre(layout, mean, values, new Float32Array(values.length));
   const integers = new Int32Array(vectorsOf(layout) * transform.components);
   const twin = kernels();
-  if (!twin || !analyzeByKernel(twin, transform, vectors, step, integers)) {
+  if (!twin || !analyzeByKernel(twin, transform, values, step, integers)) {
+    const vectors = centre(layout, mean, values, new Float32Array(values.length));
     const coefficients = new Float32Array(integers.length);
     multiplyTransposed(vectors, transform.basis, layout.length, coefficients, Math.fround(1 / step));
     quantize(coefficients, integers);
@@ -192,13 +195,13 @@ function addRows(transform: LinearTransform, integers: Int32Array, step: number,
   for (let i = 0; i < vectors.length; i++) if (Number.isNaN(vectors[i])) vectors[i] = 0;
 }
 
-/** Images that kernels keep: the basis by elements, its rows padded to 8; and by components, its rows padded to 4, after the means. */
+/** Images that kernels keep, after the means: the basis by elements, rows padded to 8; or by components, rows padded to 4. */
 const analysisImages = new WeakMap<LinearTransform, object>();
 
 function analyzeByKernel(
   twin: Kernels,
   transform: LinearTransform,
-  vectors: Float32Array,
+  values: Float32Array,
   step: number,
   integers: Int32Array,
 ): boolean {
@@ -208,22 +211,27 @@ function analyzeByKernel(
     owner = {};
     analysisImages.set(transform, owner);
   }
-  const basis = twin.keep(owner, () => analysisImage(transform));
-  if (basis === null) return false;
-  const x = twin.room(4 * (vectors.length + integers.length));
+  const image = twin.keep(owner, () => analysisImage(transform));
+  if (image === null) return false;
+  const x = twin.room(4 * (values.length + integers.length) + 16);
   if (x === null) return false;
-  const out = x + 4 * vectors.length;
-  twin.floats.set(vectors, x / 4);
+  const out = x + 4 * values.length + 16;
+  const vectors = twin.floats.subarray(x / 4, x / 4 + values.length);
+  if (layout.inner === 1) vectors.set(values);
+  else gather(layout, values, vectors);
+  const basis = image + 4 * values.length;
+  twin.run.subtract(x, image, values.length);
   twin.run.analyze(x, basis, out, vectorsOf(layout), layout.length, components, 1 / step);
   integers.set(twin.integers.subarray(out / 4, out / 4 + integers.length));
   return true;
 }
 
-function analysisImage({ layout, components, basis }: LinearTransform): Uint8Array {
+function analysisImage({ layout, components, mean, basis }: LinearTransform): Uint8Array {
   const width = (components + 7) & ~7;
-  const image = new Float32Array(layout.length * width);
+  const image = new Float32Array(mean.length + layout.length * width);
+  image.set(mean);
   for (let c = 0; c < components; c++) {
-    for (let a = 0; a < layout.length; a++) image[a * width + c] = basis[c * layout.length + a];
+    for (let a = 0; a < layout.length; a++) image[mean.length + a * width + c] = basis[c * layout.length + a];
   }
   return new Uint8Array(image.buffer);
 }

@@ -24,6 +24,7 @@ export interface KernelExports {
     known: number,
     tables: number,
   ): void;
+  subtract(a: number, b: number, count: number): void;
   analyze(x: number, basis: number, out: number, rows: number, length: number, columns: number, scale: number): void;
   synthesize(
     integers: number,

@@ -1,4 +1,4 @@
-export { analyze, synthesize } from './matrix';
+export { analyze, subtract, synthesize } from './matrix';
 export { decodePredictive, encodePredictive } from './predictive';
 export {
   begin,

@@ -3,6 +3,14 @@
  * that the results are the same to the last bit.
  */
 
+/** a = a - b, `count` values; up to 3 values past the end are changed. */
+export function subtract(a: usize, b: usize, count: i32): void {
+  for (const end = a + (count << 2); a < end; a += 16) {
+    v128.store(a, f32x4.sub(v128.load(a), v128.load(b)));
+    b += 16;
+  }
+}
+
 /** To the nearest integer, halves away from zero, saturating at ±2^29; NaN is 0. */
 // @ts-expect-error: decorator
 @inline
