@@ -13,6 +13,7 @@ export type { Neighbourhood } from './neighbourhood.ts';
 export { ParametricModel } from './parametric.ts';
 export { PredictiveModel } from './predictive.ts';
 export { MAX_RAW_BITS, RansDecoder, RansEncoder } from './rans.ts';
+export { encodeSegments, type Segment, segmentsOf, splitSegments } from './segments.ts';
 export { decodeSequences, encodeSequences, type Lanes, lanesFor, type Sequence } from './sequence.ts';
 export { SCALES, SHAPES, type Shape, shapeWeights } from './shapes.ts';
 export { SparseModel } from './sparse.ts';

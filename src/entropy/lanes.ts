@@ -62,7 +62,7 @@ export class LaneEncoder {
     const escapes = !allWithin(values, low, count);
     for (let first = values.length - LANES; first >= 0; first -= LANES) {
       if (this.#at < STEP_WORDS) this.#grow();
-      if (escapes) this.#pushEscapes(low, count, values.subarray(first, first + LANES));
+      if (escapes) this.#pushEscapes(low, count, values, first, LANES);
       const words = this.#words;
       let at = this.#at;
       for (let lane = LANES - 4; lane >= 0; lane -= 4) {
@@ -115,7 +115,7 @@ export class LaneEncoder {
   /** One value of each of the first lanes, at most 32. */
   #pushLanes({ precision, low, count, intervals, reciprocals }: SymbolTable, values: Int32Array): void {
     if (this.#at < STEP_WORDS) this.#grow();
-    this.#pushEscapes(low, count, values);
+    this.#pushEscapes(low, count, values, 0, values.length);
     for (let lane = values.length - 1; lane >= 0; lane--) {
       const symbol = (values[lane] - low) >>> 0 < count ? values[lane] - low : count;
       this.#pushOne(lane, intervals[symbol], reciprocals[symbol], precision);
@@ -123,16 +123,17 @@ export class LaneEncoder {
   }
 
   /** What follows the escapes among the lanes' values. */
-  #pushEscapes(low: number, count: number, values: Int32Array): void {
-    for (let lane = values.length - 1; lane >= 0; lane--) {
-      if ((values[lane] - low) >>> 0 < count) continue;
-      const raws: { bits: number; value: number }[] = [];
-      const raw = (bits: number, value: number): number => {
-        raws.push({ bits, value });
-        return value;
+  #pushEscapes(low: number, count: number, values: Int32Array, first: number, lanes: number): void {
+    for (let lane = lanes - 1; lane >= 0; lane--) {
+      const value = values[first + lane];
+      if ((value - low) >>> 0 < count) continue;
+      const raws: { bits: number; part: number }[] = [];
+      const raw = (bits: number, part: number): number => {
+        raws.push({ bits, part });
+        return part;
       };
-      codeOutside({ raw }, low, count, values[lane]);
-      for (const { bits, value } of raws.reverse()) this.#pushOne(lane, (value << 16) | 1, reciprocal(1), bits);
+      codeOutside({ raw }, low, count, value);
+      for (const { bits, part } of raws.reverse()) this.#pushOne(lane, (part << 16) | 1, reciprocal(1), bits);
     }
   }
 

