@@ -18,6 +18,14 @@ export interface ByteItem {
   readonly bytes: number;
 }
 
+/** How a body of several pieces is decoded piece by piece, in any order and on any thread. */
+export interface BodyPieces {
+  /** The pieces, as views; always the same number. Throws `PACKET_CORRUPT`. */
+  split(body: Uint8Array): Uint8Array[];
+  /** Puts what piece number `i` tells into its places in `tensors`, the feature's values before their dtype. Throws `PACKET_CORRUPT`. */
+  decode(i: number, piece: Uint8Array, tensors: readonly Float32Array[]): void;
+}
+
 /** One kind's way between a feature and the body of a packet; {@link Codec} puts the frame around it. */
 export interface CodecBody {
   encode(feature: readonly TensorLike[]): Uint8Array;
@@ -25,6 +33,8 @@ export interface CodecBody {
   /** Bits that the entropy model's own probabilities ask for; null where there is no such model. */
   idealBits(feature: readonly TensorLike[]): number | null;
   itemize(body: Uint8Array): ByteItem[];
+  /** Null or absent where a body is one piece. */
+  readonly pieces?: BodyPieces | null;
 }
 
 /**

@@ -124,6 +124,17 @@ export function kltCodec(source: CodecSource, parts: readonly KltPart[], version
  * Throws `CODEC_INVALID`, `CODEC_VERSION` for a file of a newer isthmus, `LIMIT_EXCEEDED`.
  */
 export function readCodec(bytes: Uint8Array, limits?: Partial<Limits>): Codec {
+  return openCodec(bytes, limits).codec;
+}
+
+/** A codec with what makes its bodies, for who decodes those in pieces. */
+export interface OpenedCodec {
+  readonly codec: Codec;
+  readonly body: CodecBody;
+}
+
+/** {@link readCodec} with the codec's body. */
+export function openCodec(bytes: Uint8Array, limits?: Partial<Limits>): OpenedCodec {
   const caps = limitsOf(limits);
   const all = new Map(openArchive(bytes, caps));
   const text = all.get('codec.json');
@@ -205,16 +216,16 @@ function made(definition: CodecDefinition, entries: Entries): Codec {
       cause: parsed.error,
     });
   }
-  return assemble(parsed.data, entries);
+  return assemble(parsed.data, entries).codec;
 }
 
 /** The codec of a definition of the right form, with the entries it names. Throws `CODEC_INVALID` where they do not fit. */
-function assemble(definition: CodecDefinition, entries: Entries): Codec {
+function assemble(definition: CodecDefinition, entries: Entries): OpenedCodec {
   const body = bodyOf(definition, entries);
   const json = definitionBytes(definition);
   const id = new ByteReader(sha256(json), 'CODEC_INVALID', 'hash').u32();
   const all = new Map([['codec.json', json], ...entries]);
-  return {
+  const codec: Codec = {
     kind: definition.kind,
     id,
     features: definition.features,
@@ -231,6 +242,7 @@ function assemble(definition: CodecDefinition, entries: Entries): Codec {
     toBytes: (card) =>
       writeArchive(card === undefined ? all : new Map([...all, ['card.md', new TextEncoder().encode(card)]])),
   };
+  return { codec, body };
 }
 
 function settingOf(definition: CodecDefinition): string {

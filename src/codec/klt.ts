@@ -2,15 +2,17 @@ import {
   COST_PER_BIT,
   decodeSequences,
   type EntropyModel,
-  encodeSequences,
-  lanesFor,
+  encodeSegments,
   modelCost,
   modelCosts,
+  type Segment,
   type Sequence,
+  segmentsOf,
+  splitSegments,
 } from '../entropy/index.ts';
 import type { ByteItem, CodecBody, FeatureTensor } from './codec.ts';
-import { featureTensors, featureValues } from './feature.ts';
-import { analyze, type LinearTransform, synthesize, vectorsOf } from './transform.ts';
+import { featureElements, featureTensors, featureValues } from './feature.ts';
+import { analyze, type LinearTransform, synthesizeVectors, vectorsOf } from './transform.ts';
 import { analyzeV1, synthesizeV1 } from './transform-v1.ts';
 
 /** What codes one tensor of a feature: a transform, a step and the probabilities of the integers. */
@@ -24,53 +26,79 @@ export interface KltPart {
 
 /**
  * The Karhunen-Loeve transform of each token or channel vector, one quantization step, an entropy model for each tensor, and one
- * rANS stream over all tensors of the feature. `version` is the codec file's: 1 works in float64 with one state.
+ * rANS stream over all tensors of the feature, or several where they are many megabytes. `version` is the codec file's: 1 works in
+ * float64 with one state.
  */
 export function kltBody(features: readonly FeatureTensor[], parts: readonly KltPart[], version: 1 | 2): CodecBody {
-  const [forward, backward] = version === 1 ? [analyzeV1, synthesizeV1] : [analyze, synthesize];
   const lengths = parts.map(({ transform }) => vectorsOf(transform.layout) * transform.components);
-  const lanes = version === 1 ? 1 : lanesFor(parts.map(({ model }, i) => ({ model, length: lengths[i] })));
+  const segments =
+    version === 1 ? [wholeV1(parts)] : segmentsOf(parts.map(({ model }, i) => ({ model, length: lengths[i] })));
 
   const analysis = (given: Parameters<CodecBody['encode']>[0]): Sequence[] =>
     featureValues(features, given, true).map((values, i) => {
       const { model, transform, step } = parts[i];
-      return { model, values: forward(transform, values, step) };
+      return { model, values: (version === 1 ? analyzeV1 : analyze)(transform, values, step) };
     });
 
-  const decodeIntegers = (body: Uint8Array): Int32Array[] => {
-    const sequences = parts.map(({ model }, i) => ({ model, values: new Int32Array(lengths[i]) }));
-    decodeSequences(body, sequences, lanes);
+  /** Integers of each range of a segment. */
+  const decodeIntegers = (stream: Uint8Array, { ranges, lanes }: Segment): Int32Array[] => {
+    const sequences = ranges.map(({ part, from, to }) => {
+      const { model, transform } = parts[part];
+      return { model, values: new Int32Array((to - from) * transform.components) };
+    });
+    decodeSequences(stream, sequences, lanes);
     return sequences.map(({ values }) => values);
   };
 
+  const decodeSegment = (segment: number, stream: Uint8Array, tensors: readonly Float32Array[]): void => {
+    const { ranges } = segments[segment];
+    for (const [i, integers] of decodeIntegers(stream, segments[segment]).entries()) {
+      const { part, from } = ranges[i];
+      const { transform, step } = parts[part];
+      if (version === 1) tensors[part].set(synthesizeV1(transform, integers, step));
+      else synthesizeVectors(transform, from, integers, step, tensors[part]);
+    }
+  };
+
   return {
+    pieces: segments.length > 1 ? { split: (body) => splitSegments(body, segments), decode: decodeSegment } : null,
     encode(given) {
-      return encodeSequences(analysis(given), lanes);
+      return encodeSegments(analysis(given), segments);
     },
     decode(body) {
-      const integers = decodeIntegers(body);
-      return featureTensors(
-        features,
-        parts.map((part, i) => backward(part.transform, integers[i], part.step)),
-      );
+      const streams = splitSegments(body, segments);
+      const tensors = featureElements(features).map((length) => new Float32Array(length));
+      for (const [i, stream] of streams.entries()) decodeSegment(i, stream, tensors);
+      return featureTensors(features, tensors);
     },
     idealBits(given) {
       return analysis(given).reduce((bits, { model, values }) => bits + modelCost(model, values) / COST_PER_BIT, 0);
     },
     itemize(body) {
-      const items: ByteItem[] = [];
-      for (const [i, values] of decodeIntegers(body).entries()) {
-        const { model, transform } = parts[i];
-        const costs = modelCosts(model, values, transform.components);
-        for (const [from, to] of octaves(transform.components)) {
-          const cost = costs.subarray(from, to).reduce((a, b) => a + b, 0);
-          items.push({ what: `${features[i].name}, components ${from} to ${to - 1}`, bytes: cost / COST_PER_BIT / 8 });
+      const costs = parts.map(({ transform }) => new Float64Array(transform.components));
+      for (const [s, stream] of splitSegments(body, segments).entries()) {
+        for (const [i, integers] of decodeIntegers(stream, segments[s]).entries()) {
+          const { part } = segments[s].ranges[i];
+          const { model, transform } = parts[part];
+          for (const [c, cost] of modelCosts(model, integers, transform.components).entries()) costs[part][c] += cost;
         }
       }
-      const coded = items.reduce((sum, item) => sum + item.bytes, 0);
-      return [...items, { what: 'state of the coder and rounding', bytes: body.length - coded }];
+      const items: ByteItem[] = [];
+      for (const [i, { name }] of features.entries()) {
+        for (const [from, to] of octaves(costs[i].length)) {
+          const cost = costs[i].subarray(from, to).reduce((a, b) => a + b, 0);
+          items.push({ what: `${name}, components ${from} to ${to - 1}`, bytes: cost / COST_PER_BIT / 8 });
+        }
+      }
+      if (segments.length > 1) items.push({ what: 'lengths of segments', bytes: 4 * (segments.length - 1) });
+      const known = items.reduce((sum, item) => sum + item.bytes, 0);
+      return [...items, { what: 'state of the coder and rounding', bytes: body.length - known }];
     },
   };
+}
+
+function wholeV1(parts: readonly KltPart[]): Segment {
+  return { ranges: parts.map(({ transform }, part) => ({ part, from: 0, to: vectorsOf(transform.layout) })), lanes: 1 };
 }
 
 /** Ranges 0-7, 8-15, 16-31, 32-63 … of components, which fall off in this way. */

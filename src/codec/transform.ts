@@ -21,6 +21,11 @@ export interface LinearTransform {
   readonly basis: Float32Array;
 }
 
+/** Values that are synthesized at a time, so that they stay in a processor's cache. */
+const PIECE_VALUES = 2 ** 16;
+/** Vectors that go into their places side by side: two lines of a processor's cache in each row of the tensor. */
+const SCATTERED = 32;
+
 /** Number of vectors of a layout. */
 export function vectorsOf(layout: VectorLayout): number {
   return layout.outer * layout.inner;
@@ -74,23 +79,51 @@ export function analyze(transform: LinearTransform, values: Float32Array, step: 
 
 /** Synthesis, the transpose: a tensor from its integers [vectors, components]. Zeros, which are most, cost nothing. */
 export function synthesize(transform: LinearTransform, integers: Int32Array, step: number): Float32Array {
-  const { layout, mean } = transform;
-  const { outer, length, inner } = layout;
-  const vectors = new Float32Array(mean.length);
-  const twin = kernels();
-  if (!twin || !synthesizeByKernel(twin, transform, integers, step, vectors)) {
-    addRows(transform, integers, step, vectors);
-  }
-  if (inner === 1) return vectors;
-  const values = new Float32Array(mean.length);
-  for (let o = 0; o < outer; o++) {
-    for (let i = 0; i < inner; i++) {
-      const from = (o * inner + i) * length;
-      const to = o * length * inner + i;
-      for (let a = 0; a < length; a++) values[to + a * inner] = vectors[from + a];
-    }
-  }
+  const values = new Float32Array(transform.mean.length);
+  synthesizeVectors(transform, 0, integers, step, values);
   return values;
+}
+
+/**
+ * The same for the vectors from number `first` on, as many as there are integers for: their elements go into their places in the tensor
+ * `values`, and nothing else of it is touched.
+ */
+export function synthesizeVectors(
+  transform: LinearTransform,
+  first: number,
+  integers: Int32Array,
+  step: number,
+  values: Float32Array,
+): void {
+  const { layout, components, mean } = transform;
+  const { length } = layout;
+  const count = integers.length / components;
+  const most = Math.max(1, Math.floor(PIECE_VALUES / length));
+  const twin = kernels();
+  for (let v = 0; v < count; v += most) {
+    const some = integers.subarray(v * components, (v + most) * components);
+    const means = mean.subarray((first + v) * length, (first + Math.min(v + most, count)) * length);
+    const byKernel = twin && synthesizeByKernel(twin, transform, means, some, step);
+    scatter(layout, byKernel ?? addRows(transform, means, some, step), first + v, values);
+  }
+}
+
+/** Puts vectors, the first of them number `first`, into their places in a tensor. */
+function scatter({ length, inner }: VectorLayout, vectors: Float32Array, first: number, values: Float32Array): void {
+  if (inner === 1) {
+    values.set(vectors, first * length);
+    return;
+  }
+  const count = vectors.length / length;
+  for (let v = 0; v < count; ) {
+    const i = (first + v) % inner;
+    const beside = Math.min(SCATTERED, inner - i, count - v);
+    let to = (first + v - i) * length + i;
+    for (let a = 0; a < length; a++, to += inner) {
+      for (let k = 0, at = v * length + a; k < beside; k++, at += length) values[to + k] = vectors[at];
+    }
+    v += beside;
+  }
 }
 
 /**
@@ -155,14 +188,14 @@ function multiplyTransposed(x: Float32Array, b: Float32Array, length: number, y:
   }
 }
 
-/** vectors = mean + (integers * step) times the basis; four components at a time, so that sums stay in registers. */
-function addRows(transform: LinearTransform, integers: Int32Array, step: number, vectors: Float32Array): void {
+/** means + (integers * step) times the basis; four components at a time, so that sums stay in registers. */
+function addRows(transform: LinearTransform, means: Float32Array, integers: Int32Array, step: number): Float32Array {
   const { fround } = Math;
-  const { components, mean, basis } = transform;
+  const { components, basis } = transform;
   const { length } = transform.layout;
   const rows = new Int32Array(components);
   const amplitudes = new Float32Array(components);
-  vectors.set(mean);
+  const vectors = means.slice();
   for (let v = 0, i = 0; v < vectors.length; v += length) {
     let count = 0;
     for (let c = 0; c < components; c++, i++) {
@@ -193,9 +226,10 @@ function addRows(transform: LinearTransform, integers: Int32Array, step: number,
   }
   // Only infinities of both signs give a NaN.
   for (let i = 0; i < vectors.length; i++) if (Number.isNaN(vectors[i])) vectors[i] = 0;
+  return vectors;
 }
 
-/** Images that kernels keep, after the means: the basis by elements, rows padded to 8; or by components, rows padded to 4. */
+/** Images that kernels keep: the means and then the basis by elements, rows padded to 8; or the basis by components, rows padded to 4. */
 const analysisImages = new WeakMap<LinearTransform, object>();
 
 function analyzeByKernel(
@@ -236,33 +270,34 @@ function analysisImage({ layout, components, mean, basis }: LinearTransform): Ui
   return new Uint8Array(image.buffer);
 }
 
+/** The vectors, in the kernels' memory until its next use; null where the kernels lack the memory. */
 function synthesizeByKernel(
   twin: Kernels,
   transform: LinearTransform,
+  means: Float32Array,
   integers: Int32Array,
   step: number,
-  vectors: Float32Array,
-): boolean {
-  const { layout, components, mean } = transform;
-  const image = twin.keep(transform, () => synthesisImage(transform));
-  if (image === null) return false;
-  const given = twin.room(4 * (integers.length + vectors.length) + 16 + 8 * components);
-  if (given === null) return false;
+): Float32Array | null {
+  const { layout, components } = transform;
+  const basis = twin.keep(transform, () => synthesisImage(transform));
+  if (basis === null) return null;
+  const given = twin.room(4 * (integers.length + means.length) + 16 + 8 * components);
+  if (given === null) return null;
   const out = given + 4 * integers.length;
-  const used = out + 4 * vectors.length;
+  const used = out + 4 * means.length;
+  const vectors = twin.floats.subarray(out / 4, used / 4);
   twin.integers.set(integers, given / 4);
-  const basis = image + 4 * mean.length;
-  twin.run.synthesize(given, image, basis, out, vectorsOf(layout), layout.length, components, step, used);
-  vectors.set(twin.floats.subarray(out / 4, out / 4 + vectors.length));
-  return true;
+  // In place: the kernel reads a mean before it writes the value there.
+  vectors.set(means);
+  twin.run.synthesize(given, out, basis, out, means.length / layout.length, layout.length, components, step, used);
+  return vectors;
 }
 
-function synthesisImage({ layout, components, mean, basis }: LinearTransform): Uint8Array {
+function synthesisImage({ layout, components, basis }: LinearTransform): Uint8Array {
   const width = (layout.length + 3) & ~3;
-  const image = new Float32Array(mean.length + components * width);
-  image.set(mean);
+  const image = new Float32Array(components * width);
   for (let c = 0; c < components; c++) {
-    image.set(basis.subarray(c * layout.length, (c + 1) * layout.length), mean.length + c * width);
+    image.set(basis.subarray(c * layout.length, (c + 1) * layout.length), c * width);
   }
   return new Uint8Array(image.buffer);
 }
