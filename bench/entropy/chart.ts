@@ -13,14 +13,10 @@ export async function chartSvg(synthetic: readonly SyntheticResult[]): Promise<s
     against: `over ${r.against}`,
     ratio: r.median,
   }));
-  const sizes = synthetic.flatMap(({ rate, rows, idealBytes }) =>
-    rows
-      .filter(({ coder }) => /^isthmus WebAssembly, 32|gzip|brotli|zstd/.test(coder))
-      .map(({ coder, bytes }) => ({
-        rate: `${rate}`,
-        coder: coder.replace(/ WebAssembly, 32 lanes$/, ''),
-        over: bytes / idealBytes - 1,
-      })),
+  const sizes = synthetic.flatMap(({ rate, rows, idealBytes, sizes: [own] }) =>
+    [{ coder: 'isthmus', bytes: own.bytes }, ...rows.filter(({ coder }) => /gzip|brotli|zstd/.test(coder))].map(
+      ({ coder, bytes }) => ({ rate: `${rate}`, coder, over: bytes / idealBytes - 1 }),
+    ),
   );
   const rate = { field: 'rate', type: 'ordinal', sort: null, axis: { title: 'bits a symbol', labelAngle: 0 } } as const;
   const speed: TopLevelSpec = {

@@ -7,8 +7,8 @@ import type { TableBank } from '../../src/entropy/index.ts';
 
 const SOURCE = 'bench/entropy/rans.c';
 const OPTIONS = ['-O3', '-march=native'];
-/** Runs of each variant from which the fastest is chosen. */
-const TRIALS = 7;
+/** Runs of each variant by which the fastest is chosen. */
+const TRIALS = 9;
 
 /** The C coder, compiled. */
 export interface Native {
@@ -37,6 +37,8 @@ export interface Variant {
   readonly name: string;
   readonly lanes: number;
   readonly direction: 'encode' | 'decode';
+  /** Length of its stream. */
+  readonly bytes: number;
   /** Runs it once; milliseconds. */
   readonly run: () => Promise<number>;
 }
@@ -59,10 +61,11 @@ export async function openNative({ binary, folder }: Native, bank: TableBank, va
   const lines = linesOf(child);
   const variants: Variant[] = [];
   for (let line = await lines(); line !== 'ready'; line = await lines()) {
-    const [index, direction, lanes, ...name] = line.split(' ');
+    const [index, direction, lanes, bytes, ...name] = line.split(' ');
     variants.push({
       name: name.join(' '),
       lanes: Number(lanes),
+      bytes: Number(bytes),
       direction: direction as Variant['direction'],
       run: async () => {
         child.stdin.write(`${index}\n`);
@@ -78,18 +81,26 @@ export async function openNative({ binary, folder }: Native, bank: TableBank, va
   return { variants, close } satisfies NativeCoder;
 }
 
-/** The fastest variant of a direction with these numbers of lanes, by its best of a few runs. */
-export async function fastest(
-  { variants }: NativeCoder,
-  direction: Variant['direction'],
-  suits: (lanes: number) => boolean,
-): Promise<Variant> {
-  const candidates = variants.filter((variant) => variant.direction === direction && suits(variant.lanes));
-  const best = candidates.map(() => Infinity);
+/** A variant with its best milliseconds of a few runs. */
+export interface Trial {
+  readonly variant: Variant;
+  readonly best: number;
+}
+
+/** Tries all variants, by turns. */
+export async function tryAll({ variants }: NativeCoder): Promise<Trial[]> {
+  const best = variants.map(() => Infinity);
   for (let trial = 0; trial < TRIALS; trial++) {
-    for (const [i, { run }] of candidates.entries()) best[i] = Math.min(best[i], await run());
+    for (const [i, { run }] of variants.entries()) best[i] = Math.min(best[i], await run());
   }
-  return candidates[best.indexOf(Math.min(...best))];
+  return variants.map((variant, i) => ({ variant, best: best[i] }));
+}
+
+/** The fastest variant of a direction with one number of lanes, or with any. */
+export function fastest(trials: readonly Trial[], direction: Variant['direction'], lanes: number | null): Variant {
+  return trials
+    .filter(({ variant }) => variant.direction === direction && (lanes === null || variant.lanes === lanes))
+    .reduce((a, b) => (b.best < a.best ? b : a)).variant;
 }
 
 export function removeNative({ folder }: Native): void {

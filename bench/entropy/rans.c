@@ -2,7 +2,8 @@
  * A scalar C coder to compare with: the streams of docs/packet.md for one table, int32 values in and out, with 32 states as ours and
  * with 8 and 4, which suit a processor's registers better. Every variant is a function of constants that the compiler unfolds.
  *
- *   rans JOB     reads a job, checks that each variant gives the job's stream and values, prints a line a variant and `ready`;
+ *   rans JOB     reads a job, checks that each variant gives the job's stream and values, prints a line a variant (its number,
+ *                direction, lanes, bytes of its stream and name) and `ready`;
  *                then, for each number of a variant on its input, runs it once and prints its nanoseconds.
  *   job          little-endian: u32 precision, i32 low, u32 symbols (the escape is the last), u32 values (a multiple of 32), u32 bytes
  *                of the stream, u32 frequency of each symbol, i32 of each value, the stream of 32 lanes
@@ -320,7 +321,7 @@ int main(int argc, char **argv) {
     if (v->encode && v->lanes == BLOCK && (stream_length[BLOCK] != stream_bytes || memcmp(streams[BLOCK], given, stream_bytes)))
       die("the encoder's stream is another than the given one");
     if (v->decode && memcmp(out, values, 4 * (size_t)count)) die("the decoder's values are others than the given ones");
-    printf("%d %s %d %s\n", i, v->encode ? "encode" : "decode", v->lanes, v->name);
+    printf("%d %s %d %zu %s\n", i, v->encode ? "encode" : "decode", v->lanes, stream_length[v->lanes], v->name);
   }
   printf("ready\n");
   fflush(stdout);

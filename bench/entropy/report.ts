@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { cpus, release, type } from 'node:os';
-import Table from 'cli-table3';
+import { newTable } from '../../src/table.ts';
+import type { FeatureRow } from './feature-rows.ts';
 import type { Native } from './native.ts';
-import type { FeatureRow, PhotoResult } from './photos.ts';
+import type { PhotoResult } from './photos.ts';
 import type { SyntheticResult } from './synthetic.ts';
 import { percent, ratios, type Target } from './targets.ts';
 import { KERNELS } from './ways.ts';
@@ -57,30 +58,31 @@ export function printReport({ machine, synthetic, photos, targets }: Results): v
   );
 }
 
-function sourceTable({ rate, symbols, precision, idealBytes, tableBytes, rows, long }: SyntheticResult): string {
+function sourceTable({ rate, symbols, precision, idealBytes, tableBytes, rows, sizes }: SyntheticResult): string {
   const speed = (ms: number) => (symbols / ms / 1000).toFixed(symbols / ms > 1e4 ? 0 : 1);
-  const table = new Table({
-    head: ['coder', 'bytes', 'over ideal', 'encode', 'best', 'decode', 'best'],
-    colAligns: ['left', 'right', 'right', 'right', 'right', 'right', 'right'],
-    style: { head: [] },
-  });
+  const table = textTable(['coder', 'bytes', 'over ideal', 'encode', 'best', 'decode', 'best'], 1);
   table.push(['ideal of the source', idealBytes.toFixed(1), '', '', '', '', '']);
   table.push([`ideal of its table`, tableBytes.toFixed(1), percent(tableBytes / idealBytes - 1), '', '', '', '']);
   for (const { coder, bytes, encode, decode } of rows) {
     const speeds = [encode.median, encode.best, decode.median, decode.best].map(speed);
     table.push([coder, bytes, percent(bytes / idealBytes - 1), ...speeds]);
   }
-  return (
-    `\n${rate} bits a symbol, ${symbols} symbols, tables of ${precision} bits; millions of symbols a second\n${table}\n` +
-    `${long.symbols} symbols: ${long.bytes} bytes, ${percent(long.bytes / long.idealBytes - 1)}`
-  );
+  const notes = [
+    ...rows.flatMap(({ coder, variants: v }) => (v ? [`${coder}: encodes ${v.encode}; decodes ${v.decode}`] : [])),
+    ...sizes.map((size) => {
+      const over = percent(size.bytes / size.idealBytes - 1);
+      return `${size.symbols} symbols with the lanes of the rule (${size.lanes}): ${size.bytes} bytes, ${over}`;
+    }),
+  ];
+  const title = `${rate} bits a symbol, ${symbols} symbols, tables of ${precision} bits; millions of symbols a second`;
+  return `\n${title}\n${table}\n${notes.join('\n')}`;
 }
 
 function ratioTable(synthetic: readonly SyntheticResult[]): string {
   const all = ratios(synthetic);
   if (all.length === 0) return '\ngcc is missing: no ratios';
   const rates = synthetic.map(({ rate }) => rate);
-  const table = new Table({ head: ['times as fast', ...rates.map((rate) => `${rate} bits`)], style: { head: [] } });
+  const table = textTable(['times as fast', ...rates.map((rate) => `${rate} bits`)], 1);
   for (const name of new Set(all.map((r) => `${r.way} ${r.direction} over ${r.against}`))) {
     const those = all.filter((r) => `${r.way} ${r.direction} over ${r.against}` === name);
     table.push([name, ...those.map(({ median, best }) => `${median.toFixed(2)} (${best.toFixed(2)})`)]);
@@ -89,11 +91,7 @@ function ratioTable(synthetic: readonly SyntheticResult[]): string {
 }
 
 function featureTable(rows: readonly FeatureRow[]): string {
-  const table = new Table({
-    head: ['step', 'model', 'way', 'bytes', 'encode ms', 'best', 'decode ms', 'best'],
-    colAligns: ['right', 'left', 'left', 'right', 'right', 'right', 'right', 'right'],
-    style: { head: [] },
-  });
+  const table = textTable(['step', 'model', 'way', 'bytes', 'encode ms', 'best', 'decode ms', 'best'], 3);
   for (const { step, what, way, bytes, encode, decode } of rows) {
     const times = [encode.median, encode.best, decode.median, decode.best].map((ms) => ms.toFixed(3));
     table.push([step, what, way, bytes.toFixed(0), ...times]);
@@ -102,9 +100,13 @@ function featureTable(rows: readonly FeatureRow[]): string {
 }
 
 function targetTable(targets: readonly Target[]): string {
-  const table = new Table({ head: ['target', 'goal', 'worst measured', ''], style: { head: [] } });
+  const table = textTable(['target', 'goal', 'worst measured', ''], 4);
   for (const { name, goal, worst, met } of targets) {
     table.push([name, goal, worst, met === null ? 'not measured' : met ? 'met' : 'NOT MET']);
   }
   return `\n${table}`;
+}
+
+function textTable(head: string[], left: number) {
+  return newTable(head, left, process.stdout.isTTY);
 }

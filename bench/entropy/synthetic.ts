@@ -1,5 +1,5 @@
-import { decodeSequences, encodeSequences, type Lanes, type TableBank } from '../../src/entropy/index.ts';
-import { fastest, type Native, openNative } from './native.ts';
+import { decodeSequences, encodeSequences, type Lanes, lanesFor, type TableBank } from '../../src/entropy/index.ts';
+import { fastest, type Native, openNative, type Trial, tryAll } from './native.ts';
 import { asBytes, type Peer } from './peers.ts';
 import { interleave, type Timing, type Work } from './rounds.ts';
 import { bankOf, draw, idealBytes, sourceOf } from './source.ts';
@@ -11,6 +11,15 @@ export interface Row {
   readonly bytes: number;
   readonly encode: Timing;
   readonly decode: Timing;
+  /** What the C coder was in this row. */
+  readonly variants?: { readonly encode: string; readonly decode: string };
+}
+
+export interface Size {
+  readonly symbols: number;
+  readonly lanes: Lanes;
+  readonly bytes: number;
+  readonly idealBytes: number;
 }
 
 /** A source of one rate, and what all coders made of its symbols. */
@@ -22,8 +31,10 @@ export interface SyntheticResult {
   readonly idealBytes: number;
   readonly tableBytes: number;
   readonly rows: readonly Row[];
-  /** The same source in a longer stream, for its size alone. */
-  readonly long: { readonly symbols: number; readonly bytes: number; readonly idealBytes: number };
+  /** All variants of the C coder: lanes, millions of symbols a second of the best of a few runs. Empty without gcc. */
+  readonly native: readonly { direction: string; lanes: number; name: string; speed: number }[];
+  /** Streams with the lanes that the library's rule chooses, the second for its size alone. */
+  readonly sizes: readonly Size[];
 }
 
 /** Names of rows that others are compared with. */
@@ -31,9 +42,8 @@ export const C_SAME = 'C, 32 lanes';
 export const C_BEST = 'C, best lanes';
 export const ours = (way: string, lanes: Lanes) => `isthmus ${way}, ${lanes} ${lanes === 1 ? 'lane' : 'lanes'}`;
 
-interface Coder {
+interface Coder extends Pick<Row, 'bytes' | 'variants'> {
   readonly name: string;
-  readonly bytes: number;
   readonly encode: Work;
   readonly decode: Work;
 }
@@ -68,13 +78,17 @@ export async function measureSource(
     precision: bank.precision,
     idealBytes: idealBytes(source, values),
     tableBytes: bank.bits(values) / 8,
-    rows: coders.map(({ name, bytes, encode, decode }) => ({
+    rows: coders.map(({ name, bytes, encode, decode, variants }) => ({
       coder: name,
       bytes,
+      variants,
       encode: timings.get(encode.name) as Timing,
       decode: timings.get(decode.name) as Timing,
     })),
-    long: longStream(bank, source, long),
+    native: (c?.trials ?? []).map(({ variant: { direction, lanes, name }, best }) => {
+      return { direction, lanes, name, speed: Number((symbols / best / 1000).toPrecision(4)) };
+    }),
+    sizes: [sizeOf(bank, source, values), sizeOf(bank, source, draw(source, long, 2))],
   };
 }
 
@@ -105,21 +119,23 @@ function ourCoders(bank: TableBank, values: Int32Array, lanes: Lanes): Coder[] {
 async function nativeCoders(native: Native, bank: TableBank, values: Int32Array) {
   const stream = encodeSequences([{ model: bank, values }], 32);
   const coder = await openNative(native, bank, values, stream);
-  const coders: Coder[] = [];
-  for (const [name, suits] of [
-    [C_SAME, (lanes: number) => lanes === 32],
-    [C_BEST, () => true],
-  ] as const) {
-    const [encode, decode] = [await fastest(coder, 'encode', suits), await fastest(coder, 'decode', suits)];
-    const label = ({ lanes, name }: typeof encode) => (name === '' ? '' : `${lanes} lanes ${name}`);
-    coders.push({
+  const trials: Trial[] = await tryAll(coder);
+  const coders = (
+    [
+      [C_SAME, 32],
+      [C_BEST, null],
+    ] as const
+  ).map(([name, lanes]): Coder => {
+    const [encode, decode] = [fastest(trials, 'encode', lanes), fastest(trials, 'decode', lanes)];
+    return {
       name,
-      bytes: stream.length,
-      encode: { name: `${name} encode (${label(encode)})`, told: encode.run },
-      decode: { name: `${name} decode (${label(decode)})`, told: decode.run },
-    });
-  }
-  return { coders, close: coder.close };
+      bytes: encode.bytes,
+      variants: { encode: `${encode.lanes} lanes, ${encode.name}`, decode: `${decode.lanes} lanes, ${decode.name}` },
+      encode: { name: `${name} encode`, told: encode.run },
+      decode: { name: `${name} decode`, told: decode.run },
+    };
+  });
+  return { coders, trials, close: coder.close };
 }
 
 function peerCoder({ name, encode, decode, slow }: Peer, bytes: Uint8Array): Coder {
@@ -133,14 +149,15 @@ function peerCoder({ name, encode, decode, slow }: Peer, bytes: Uint8Array): Cod
   };
 }
 
-function longStream(bank: TableBank, source: ReturnType<typeof sourceOf>, symbols: number): SyntheticResult['long'] {
-  const values = draw(source, symbols, 2);
+function sizeOf(bank: TableBank, source: ReturnType<typeof sourceOf>, values: Int32Array): Size {
+  const symbols = values.length;
+  const lanes = lanesFor([{ model: bank, length: symbols }]);
   take('WebAssembly');
-  const stream = encodeSequences([{ model: bank, values }], 32);
+  const stream = encodeSequences([{ model: bank, values }], lanes);
   const out = new Int32Array(symbols);
-  decodeSequences(stream, [{ model: bank, values: out }], 32);
+  decodeSequences(stream, [{ model: bank, values: out }], lanes);
   checkSame(`${symbols} symbols`, values, out);
-  return { symbols, bytes: stream.length, idealBytes: idealBytes(source, values) };
+  return { symbols, lanes, bytes: stream.length, idealBytes: idealBytes(source, values) };
 }
 
 function checkSame(name: string, given: ArrayLike<number>, got: ArrayLike<number>): void {
