@@ -55,26 +55,28 @@ export class LaneEncoder {
   }
 
   /** Values of one table, 32 at a time; four lanes at a time, so that their divisions and lookups overlap. */
-  #pushSteps({ precision, low, count, intervals, reciprocals }: SymbolTable, values: Int32Array): void {
+  #pushSteps(table: SymbolTable, values: Int32Array): void {
+    const { precision, low, count, intervals, reciprocals } = table;
     const states = this.#states;
     const shift = 31 - precision;
     const total = 1 << precision;
-    const escapes = !allWithin(values, low, count);
+    const high = low + count - 1;
     for (let first = values.length - LANES; first >= 0; first -= LANES) {
+      let outside = 0;
+      for (let i = first; i < first + LANES; i++) outside |= (values[i] - low) | (high - values[i]);
+      if (outside < 0) {
+        this.#pushLanes(table, values.subarray(first, first + LANES));
+        continue;
+      }
       if (this.#at < STEP_WORDS) this.#grow();
-      if (escapes) this.#pushEscapes(low, count, values, first, LANES);
       const words = this.#words;
       let at = this.#at;
       for (let lane = LANES - 4; lane >= 0; lane -= 4) {
         const i = first + lane;
-        const d0 = values[i] - low;
-        const d1 = values[i + 1] - low;
-        const d2 = values[i + 2] - low;
-        const d3 = values[i + 3] - low;
-        const i0 = d0 >>> 0 < count ? d0 : count;
-        const i1 = d1 >>> 0 < count ? d1 : count;
-        const i2 = d2 >>> 0 < count ? d2 : count;
-        const i3 = d3 >>> 0 < count ? d3 : count;
+        const i0 = values[i] - low;
+        const i1 = values[i + 1] - low;
+        const i2 = values[i + 2] - low;
+        const i3 = values[i + 3] - low;
         const e0 = intervals[i0];
         const e1 = intervals[i1];
         const e2 = intervals[i2];
@@ -115,7 +117,7 @@ export class LaneEncoder {
   /** One value of each of the first lanes, at most 32. */
   #pushLanes({ precision, low, count, intervals, reciprocals }: SymbolTable, values: Int32Array): void {
     if (this.#at < STEP_WORDS) this.#grow();
-    this.#pushEscapes(low, count, values, 0, values.length);
+    this.#pushEscapes(low, count, values);
     for (let lane = values.length - 1; lane >= 0; lane--) {
       const symbol = (values[lane] - low) >>> 0 < count ? values[lane] - low : count;
       this.#pushOne(lane, intervals[symbol], reciprocals[symbol], precision);
@@ -123,9 +125,9 @@ export class LaneEncoder {
   }
 
   /** What follows the escapes among the lanes' values. */
-  #pushEscapes(low: number, count: number, values: Int32Array, first: number, lanes: number): void {
-    for (let lane = lanes - 1; lane >= 0; lane--) {
-      const value = values[first + lane];
+  #pushEscapes(low: number, count: number, values: Int32Array): void {
+    for (let lane = values.length - 1; lane >= 0; lane--) {
+      const value = values[lane];
       if ((value - low) >>> 0 < count) continue;
       const raws: { bits: number; part: number }[] = [];
       const raw = (bits: number, part: number): number => {
@@ -156,12 +158,6 @@ export class LaneEncoder {
     this.#words = words;
     this.#at += moved;
   }
-}
-
-/** Whether all values are low to low + count - 1; a plain loop, many times faster than `every`. */
-function allWithin(values: Int32Array, low: number, count: number): boolean {
-  for (let i = 0; i < values.length; i++) if ((values[i] - low) >>> 0 >= count) return false;
-  return true;
 }
 
 /** One table as the encoder wants it, by symbol: `count` values from `low` on, then the escape. */
@@ -240,7 +236,7 @@ export class LaneDecoder {
 
   /** Values of one table, 32 at a time, by its slots; four lanes at a time, so that their lookups overlap. */
   #popSteps(table: SlotTable, values: Int32Array): void {
-    const { precision, intervals, valueAt, likely, start, frequency } = table;
+    const { precision, low, symbols, intervals, likely, start, frequency } = table;
     const states = this.#states;
     const words = this.#words;
     const least = LOW;
@@ -273,19 +269,23 @@ export class LaneDecoder {
           values[i + 2] = likely;
           values[i + 3] = likely;
         } else {
-          const e0 = intervals[s0];
-          const e1 = intervals[s1];
-          const e2 = intervals[s2];
-          const e3 = intervals[s3];
-          x0 = (Math.imul((e0 >> 15) & 0x7fff, x0 >> precision) + (e0 & 0x7fff)) | 0;
-          x1 = (Math.imul((e1 >> 15) & 0x7fff, x1 >> precision) + (e1 & 0x7fff)) | 0;
-          x2 = (Math.imul((e2 >> 15) & 0x7fff, x2 >> precision) + (e2 & 0x7fff)) | 0;
-          x3 = (Math.imul((e3 >> 15) & 0x7fff, x3 >> precision) + (e3 & 0x7fff)) | 0;
-          values[i] = valueAt[s0];
-          values[i + 1] = valueAt[s1];
-          values[i + 2] = valueAt[s2];
-          values[i + 3] = valueAt[s3];
-          seen |= e0 | e1 | e2 | e3;
+          const k0 = symbols[s0];
+          const k1 = symbols[s1];
+          const k2 = symbols[s2];
+          const k3 = symbols[s3];
+          const e0 = intervals[k0];
+          const e1 = intervals[k1];
+          const e2 = intervals[k2];
+          const e3 = intervals[k3];
+          x0 = (Math.imul(e0 & 0xffff, x0 >> precision) + s0 - (e0 >> 16)) | 0;
+          x1 = (Math.imul(e1 & 0xffff, x1 >> precision) + s1 - (e1 >> 16)) | 0;
+          x2 = (Math.imul(e2 & 0xffff, x2 >> precision) + s2 - (e2 >> 16)) | 0;
+          x3 = (Math.imul(e3 & 0xffff, x3 >> precision) + s3 - (e3 >> 16)) | 0;
+          values[i] = low + k0;
+          values[i + 1] = low + k1;
+          values[i + 2] = low + k2;
+          values[i + 3] = low + k3;
+          seen |= k0 | k1 | k2 | k3;
         }
         if (x0 < least) x0 = (x0 << 16) | words[at++];
         if (x1 < least) x1 = (x1 << 16) | words[at++];
@@ -297,8 +297,8 @@ export class LaneDecoder {
         states[lane + 3] = x3;
       }
       this.#at = at;
-      if (seen < 0) {
-        this.#popEscapes(table, values.subarray(first, first + LANES));
+      if (seen >= ESCAPE) {
+        this.#popEscapes(low, ESCAPE, table.count, values.subarray(first, first + LANES));
         at = this.#at;
       }
       if (at > this.#count) this.#throwEnd();
@@ -318,14 +318,14 @@ export class LaneDecoder {
       values[lane] = low + at - from;
       if (at === last) escaped = true;
     }
-    if (escaped) this.#popEscapes({ low, count: last - from }, values);
+    if (escaped) this.#popEscapes(low, last - from, last - from, values);
     if (this.#at > this.#count) this.#throwEnd();
   }
 
-  /** Puts what follows an escape in the places where `low + count` stands for one. */
-  #popEscapes({ low, count }: Pick<SlotTable, 'low' | 'count'>, values: Int32Array): void {
+  /** Puts what follows an escape in the places where `low + marker` stands for one. */
+  #popEscapes(low: number, marker: number, count: number, values: Int32Array): void {
     for (let lane = 0; lane < values.length; lane++) {
-      if (values[lane] !== low + count) continue;
+      if (values[lane] !== low + marker) continue;
       const raw = (bits: number): number => {
         const value = this.#states[lane] & ((1 << bits) - 1);
         this.#popOne(lane, value, 1, bits);
@@ -346,16 +346,19 @@ export class LaneDecoder {
   }
 }
 
-/** All that a slot tells, for precisions at which 2^p of them are few. */
+/** Stands for the escape in a slot table; symbols are below it. */
+const ESCAPE = 128;
+
+/** Which symbol each slot holds, and the symbols' intervals. */
 interface SlotTable {
   readonly precision: number;
-  /** Of each slot: frequency << 15 | slot - start; the sign bit tells an escape. */
-  readonly intervals: Int32Array;
-  /** Of each slot its value; low + count stands for an escape. */
-  readonly valueAt: Int32Array;
   /** The alphabet is low to low + count - 1. */
   readonly low: number;
   readonly count: number;
+  /** Symbol of each slot; 128 stands for the escape. */
+  readonly symbols: Uint8Array;
+  /** start << 16 | frequency of each symbol. */
+  readonly intervals: Int32Array;
   /** The likeliest value and its interval, where it is so likely that it is tried first; frequency 0 where not. */
   readonly likely: number;
   readonly start: number;
@@ -377,25 +380,27 @@ function slotTablesOf(bank: TableBank): (SlotTable | null)[] {
   return tables;
 }
 
-function slotTable({ precision, low, offset, start, frequency }: TableBank, table: number): SlotTable {
+/** Null where there are more symbols than a slot table tells apart. */
+function slotTable({ precision, low, offset, start, frequency }: TableBank, table: number): SlotTable | null {
   const from = offset[table];
   const last = offset[table + 1] - 1;
-  const intervals = new Int32Array(1 << precision);
-  const valueAt = new Int32Array(1 << precision);
+  if (last - from > ESCAPE) return null;
+  const symbols = new Uint8Array(1 << precision);
+  const intervals = new Int32Array(ESCAPE + 1);
   let likely = from;
   for (let i = from; i <= last; i++) {
-    const top = (i === last ? 1 << 31 : 0) | (frequency[i] << 15);
-    for (let k = 0; k < frequency[i]; k++) intervals[start[i] + k] = top | k;
-    valueAt.fill(low[table] + i - from, start[i], start[i] + frequency[i]);
+    const symbol = i === last ? ESCAPE : i - from;
+    symbols.fill(symbol, start[i], start[i] + frequency[i]);
+    intervals[symbol] = (start[i] << 16) | frequency[i];
     if (frequency[i] > frequency[likely]) likely = i;
   }
   const first = likely < last && frequency[likely] >= LIKELY * (1 << precision);
   return {
     precision,
-    intervals,
-    valueAt,
     low: low[table],
     count: last - from,
+    symbols,
+    intervals,
     likely: low[table] + likely - from,
     start: start[likely],
     frequency: first ? frequency[likely] : 0,
