@@ -1,3 +1,4 @@
+import { IsthmusError } from '../errors.ts';
 import { KERNELS } from './inlined.ts';
 
 /** What the module of src/kernels/assembly exports; addresses and counts are unsigned 32-bit. */
@@ -58,6 +59,7 @@ export class Kernels {
 
   constructor(module: WebAssembly.Module) {
     this.run = new WebAssembly.Instance(module).exports as unknown as KernelExports;
+    if (typeof this.run.encodePredictive !== 'function') throw new TypeError('not the kernels of this isthmus');
     const { buffer } = this.run.memory;
     this.#bytes = new Uint8Array(buffer);
     this.#integers = new Int32Array(buffer);
@@ -144,10 +146,20 @@ export function kernels(): Kernels | null {
 
 /**
  * Takes the kernels from `module`, a compiled `isthmus/kernels.wasm`, where code may not compile WebAssembly itself; null asks for plain
- * TypeScript. Packets are the same either way.
+ * TypeScript. Packets are the same either way. Throws `INVALID_ARGUMENT` for another module.
  */
 export function useKernels(module: WebAssembly.Module | null): void {
-  current = module === null ? null : new Kernels(module);
+  if (module === null) {
+    current = null;
+    return;
+  }
+  try {
+    current = new Kernels(module);
+  } catch (cause) {
+    throw new IsthmusError('INVALID_ARGUMENT', 'useKernels takes the compiled module of isthmus/kernels.wasm', {
+      cause,
+    });
+  }
 }
 
 /** Whether WebAssembly does the work; opens it where nobody has. */

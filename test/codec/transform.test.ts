@@ -1,0 +1,94 @@
+import fc from 'fast-check';
+import { afterEach, expect, it } from 'vitest';
+import { analyze, type LinearTransform, quantize, synthesize, vectorsOf } from '../../src/codec/index.ts';
+import { MAX_SYMBOL, useKernels } from '../../src/entropy/index.ts';
+import { kernels } from '../../src/kernels/index.ts';
+import { KERNELS } from '../../src/kernels/inlined.ts';
+import { uniforms } from '../entropy/cases.ts';
+
+const module = new WebAssembly.Module(Buffer.from(KERNELS, 'base64'));
+afterEach(() => useKernels(module));
+
+function inBothWays<T>(work: () => T): [T, T] {
+  useKernels(null);
+  const plain = work();
+  useKernels(module);
+  expect(kernels()).not.toBeNull();
+  return [plain, work()];
+}
+
+const bits = (values: Float32Array): Int32Array => new Int32Array(values.buffer, values.byteOffset, values.length);
+
+/** Layouts of odd lengths, values and steps of any size; `extreme` makes sums leave the range of float32. */
+const transforms = fc
+  .record({
+    outer: fc.integer({ min: 1, max: 4 }),
+    length: fc.integer({ min: 1, max: 23 }),
+    inner: fc.integer({ min: 1, max: 5 }),
+    share: fc.double({ min: 0, max: 1, noNaN: true }),
+    size: fc.constantFrom(1e-30, 1e-3, 1, 1e4, 1e30, 1e38),
+    step: fc.constantFrom(2 ** -126, 1e-3, 0.3, 1, 1e5, 2 ** 127),
+    seed: fc.integer(),
+  })
+  .map(({ outer, length, inner, share, size, step, seed }) => {
+    const random = uniforms(seed);
+    const components = Math.max(1, Math.round(share * length));
+    const number = () => Math.fround((random() - 0.5) * size * (random() < 0.1 ? 1e-8 : 1));
+    const transform: LinearTransform = {
+      layout: { outer, length, inner },
+      components,
+      mean: Float32Array.from({ length: outer * length * inner }, number),
+      basis: Float32Array.from({ length: components * length }, () => (random() < 0.2 ? 0 : random() - 0.5)),
+    };
+    const values = Float32Array.from(transform.mean, () => number());
+    const integers = Int32Array.from({ length: outer * inner * components }, () =>
+      random() < 0.5 ? 0 : Math.round((random() - 0.5) * 2 ** (1 + 29 * random())),
+    );
+    return { transform, values, integers, step };
+  });
+
+it('gives the same integers and the same floats, to the last bit, in TypeScript and WebAssembly', () => {
+  fc.assert(
+    fc.property(transforms, ({ transform, values, integers, step }) => {
+      const [one, other] = inBothWays(() => analyze(transform, values, step));
+      expect(other).toEqual(one);
+      const [plain, twin] = inBothWays(() => synthesize(transform, integers, step));
+      expect(bits(twin)).toEqual(bits(plain));
+      expect(plain.some(Number.isNaN)).toBe(false);
+    }),
+    { seed: 4, numRuns: 300 },
+  );
+});
+
+it('rounds halves away from zero and saturates, as the quantizer is defined', () => {
+  const values = Float32Array.of(0.5, -0.5, 1.5, 2.5, -2.5, 0.49999997, -0.49999997, 8388607.5, 3e9, -3e9, 2 ** 29, -0);
+  const wanted = new Int32Array(values.length);
+  quantize(values, wanted);
+  expect([...wanted]).toEqual([1, -1, 2, 3, -3, 0, 0, 8388608, MAX_SYMBOL, -MAX_SYMBOL, MAX_SYMBOL, 0]);
+  const transform = {
+    layout: { outer: values.length, length: 1, inner: 1 },
+    components: 1,
+    mean: new Float32Array(values.length),
+    basis: Float32Array.of(1),
+  };
+  for (const integers of inBothWays(() => analyze(transform, values, 1))) expect(integers).toEqual(wanted);
+});
+
+it('undoes itself up to the step, along any axis', () => {
+  const random = uniforms(6);
+  for (const [outer, length, inner] of [
+    [5, 8, 1],
+    [1, 8, 9],
+    [3, 8, 2],
+  ]) {
+    const basis = new Float32Array(64);
+    for (let i = 0; i < 8; i++) basis[9 * i] = 1;
+    const mean = Float32Array.from({ length: outer * length * inner }, random);
+    const transform = { layout: { outer, length, inner }, components: 8, mean, basis };
+    const values = mean.map(() => 10 * random());
+    for (const back of inBothWays(() => synthesize(transform, analyze(transform, values, 0.25), 0.25))) {
+      expect(Math.max(...back.map((value, i) => Math.abs(value - values[i])))).toBeLessThanOrEqual(0.1251);
+    }
+    expect(vectorsOf(transform.layout)).toBe(outer * inner);
+  }
+});
