@@ -16,5 +16,5 @@ if (error) {
 const base64 = readFileSync(`${here}../kernels.wasm`).toString('base64');
 writeFileSync(
   `${here}../inlined.ts`,
-  `/** kernels.wasm in base64; made by \`npm run kernels\`. */\nexport const KERNELS =\n  '${base64}';\n`,
+  `/** kernels.wasm in base64; made by \`npm run kernels\`. */\nexport const KERNELS: string =\n  '${base64}';\n`,
 );
