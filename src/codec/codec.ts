@@ -20,7 +20,9 @@ export interface ByteItem {
 
 /** How a body of several pieces is decoded piece by piece, in any order and on any thread. */
 export interface BodyPieces {
-  /** The pieces, as views; always the same number. Throws `PACKET_CORRUPT`. */
+  /** The same for every packet; at least 2. */
+  readonly count: number;
+  /** The pieces, as views. Throws `PACKET_CORRUPT`. */
   split(body: Uint8Array): Uint8Array[];
   /** Puts what piece number `i` tells into its places in `tensors`, the feature's values before their dtype. Throws `PACKET_CORRUPT`. */
   decode(i: number, piece: Uint8Array, tensors: readonly Float32Array[]): void;

@@ -157,6 +157,12 @@ export function openCodec(bytes: Uint8Array, limits?: Partial<Limits>): OpenedCo
   return assemble(definition, all);
 }
 
+/** The codec of the entries of one that was opened: another thread's way to it, which does not check them again. */
+export function reopenCodec(entries: Codec['entries']): OpenedCodec {
+  const definition = JSON.parse(new TextDecoder().decode(entries.get('codec.json'))) as CodecDefinition;
+  return assemble(definition, new Map([...entries].filter(([name]) => name !== 'codec.json')));
+}
+
 /** The card of a codec file, or null where it has none. Only the archive around it is checked. Throws as {@link readCodec}. */
 export function readCard(bytes: Uint8Array, limits?: Partial<Limits>): string | null {
   const card = openArchive(bytes, limitsOf(limits)).get('card.md');

@@ -19,6 +19,7 @@ export {
   vectorLayout,
 } from './fit.ts';
 export type { KltPart } from './klt.ts';
+export { openParallelDecoder, type ParallelDecoder, type ParallelOptions } from './parallel.ts';
 export { quantize } from './quantizer.ts';
 export {
   analyze,

@@ -61,7 +61,10 @@ export function kltBody(features: readonly FeatureTensor[], parts: readonly KltP
   };
 
   return {
-    pieces: segments.length > 1 ? { split: (body) => splitSegments(body, segments), decode: decodeSegment } : null,
+    pieces:
+      segments.length === 1
+        ? null
+        : { count: segments.length, split: (body) => splitSegments(body, segments), decode: decodeSegment },
     encode(given) {
       return encodeSegments(analysis(given), segments);
     },
