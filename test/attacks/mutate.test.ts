@@ -17,7 +17,7 @@ describe('attacks made from the golden files', () => {
   it('are refused or in form, within the bounds of memory, on every surface', () => {
     const seen = new Map<string, Map<Outcome, number>>();
     for (let number = 0; number < 300_000; number++) {
-      const attack = makeCase(targets, 8, number);
+      const attack = makeCase(targets, 10, number);
       let outcome: Outcome;
       try {
         // Time is the soak's: a test on a busy machine says nothing of it.
@@ -113,6 +113,9 @@ describe('the judge', () => {
   });
 });
 
+/** The second decoder is no fast one: it gets packets up to this. */
+const SMALL = 1024;
+
 describe('the second decoder', () => {
   const outcomeOf = (attempt: () => unknown): 'refused' | 'taken' => {
     try {
@@ -125,13 +128,14 @@ describe('the second decoder', () => {
     }
   };
 
-  it.each(subjects)('takes just the packets for $subject.file that are taken, and reads the same values', (subject) => {
+  const small = subjects.filter(({ packets }) => packets.some(({ packet }) => packet.length <= SMALL));
+  it.each(small)('takes just the packets for $subject.file that are taken, and reads the same values', (subject) => {
     const second = openCodec(subject.bytes);
     const seen = { refused: 0, taken: 0 };
     for (let number = 0; number < 300; number++) {
       const dice = new Dice(31, number);
       const golden = dice.pick(subject.packets);
-      if (golden.packet.length > 1024) continue;
+      if (golden.packet.length > SMALL) continue;
       const body = mutateBody(dice, subject, golden, dice.pick(subject.packets).body);
       const packet = sealPacket(subject.codec.id, body);
       const outcome = outcomeOf(() => subject.codec.decode(packet));

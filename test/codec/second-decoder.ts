@@ -1,17 +1,15 @@
 import { createHash } from 'node:crypto';
 import { inflateRawSync } from 'node:zlib';
+import { type Model, readModel } from './second-decoder-models.ts';
+import { lanesOf, need, Refused, Stream, takeLanes } from './second-decoder-stream.ts';
 
 /*
  * A second decoder that follows docs/packet.md and docs/codec-file.md: it shares no code with src/, works with
- * BigInt where src/ works with int32, looks symbols up one by one, reads the zip from its end, inflates by zlib and makes
+ * BigInt where src/ works with int32, has a list of slots for each table, reads the zip from its end, inflates by zlib and makes
  * halves from their fields. What it decodes like src/, the pages say.
  */
 
-export class Refused extends Error {}
-
-function need(condition: boolean, what: string): asserts condition {
-  if (!condition) throw new Refused(what);
-}
+export { Refused };
 
 const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 const hash = (bytes: Uint8Array) => createHash('sha256').update(bytes);
@@ -40,15 +38,11 @@ export interface Definition {
   format: string;
   version: number;
 }
-interface Table {
-  low: bigint;
-  frequencies: bigint[];
-}
 export interface SecondCodec {
   definition: Definition;
   identity: number;
   entries: Map<string, Uint8Array>;
-  tables: { precision: bigint; tables: Table[] }[];
+  models: Model[];
 }
 
 /** Local headers are found through the central directory, which is found through the end record. */
@@ -110,39 +104,21 @@ export function openCodec(file: Uint8Array): SecondCodec {
   need(json !== undefined, 'codec.json');
   const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json);
   const definition = JSON.parse(text) as Definition;
-  need(definition.version === 1 && definition.format === 'isthmus-codec', 'format');
+  need(definition.version === 1 || (definition.version === 2 && definition.kind === 'klt'), 'version');
+  need(definition.format === 'isthmus-codec', 'format');
   need(canonical(definition) === text, 'canonical');
   entries.delete('codec.json');
   entries.delete('card.md');
   need(Object.keys(definition.entries).sort().join() === [...entries.keys()].sort().join(), 'entries named');
   for (const [name, bytes] of entries) need(hash(bytes).digest('hex') === definition.entries[name], 'hash');
-  const tables = (definition.parts ?? []).map((part, i) => {
+  const models = (definition.parts ?? []).map((part, i) => {
     const { outer, length, inner } = part.layout;
     need(outer * length * inner === size(definition.features[i].shape) && part.components <= length, 'layout');
     need(entries.get(`mean-${i}.f32`)?.length === 4 * outer * length * inner, 'mean');
     need(entries.get(`basis-${i}.f32`)?.length === 4 * part.components * length, 'basis');
-    return readTables(entries.get(`tables-${i}.bin`) as Uint8Array, part.components);
+    return readModel(entries.get(`tables-${i}.bin`) as Uint8Array, part.components, definition.version === 1 ? 1 : 7);
   });
-  return { definition, identity: hash(json).digest().readUInt32LE(0), entries, tables };
-}
-
-function readTables(bytes: Uint8Array, components: number): { precision: bigint; tables: Table[] } {
-  const view = viewOf(bytes);
-  const precision = BigInt(view.getUint8(1));
-  need(view.getUint8(0) === 1 && precision >= 8n && precision <= 15n, 'tables');
-  need(view.getUint32(2, true) === components, 'a table for each component');
-  let at = 6;
-  const tables = Array.from({ length: components }, () => {
-    const low = BigInt(view.getInt32(at, true));
-    const n = view.getUint16(at + 4, true);
-    const frequencies = Array.from({ length: n }, (_, k) => BigInt(view.getUint16(at + 6 + 2 * k, true)));
-    at += 6 + 2 * n;
-    need(n >= 2 && frequencies.every((f) => f >= 1n), 'frequencies');
-    need(frequencies.reduce((a, b) => a + b) === 1n << precision, 'sum');
-    return { low, frequencies };
-  });
-  need(at === bytes.length, 'tables end');
-  return { precision, tables };
+  return { definition, identity: hash(json).digest().readUInt32LE(0), entries, models };
 }
 
 /** Integers of each tensor (none for raw kinds), and the values as float64 holding what the dtype can. */
@@ -207,52 +183,19 @@ function int8Body(body: Uint8Array, counts: number[], levels: number) {
 }
 
 function kltBody(codec: SecondCodec, body: Uint8Array) {
-  need(body.length >= 4 && body.length % 2 === 0, 'stream length');
-  const view = viewOf(body);
-  const LOW = 1n << 15n;
-  let state = BigInt(view.getUint32(0, true));
-  let at = 4;
-  need(state >= LOW && state < 1n << 31n, 'first state');
-  /** The index of the symbol that comes next, among frequencies of 2^precision in all. */
-  const symbol = (precision: bigint, find: (slot: bigint) => { index: number; s: bigint; f: bigint }): number => {
-    const slot = state % (1n << precision);
-    const { index, s, f } = find(slot);
-    state = f * (state / (1n << precision)) + slot - s;
-    if (state < LOW) {
-      need(at < body.length, 'a word');
-      state = state * 65536n + BigInt(view.getUint16(at, true));
-      at += 2;
-    }
-    return index;
-  };
-  const raw = (bits: number): bigint => {
-    if (bits === 0) return 0n;
-    return BigInt(symbol(BigInt(bits), (slot) => ({ index: Number(slot), s: slot, f: 1n })));
-  };
-  const integer = ({ low, frequencies }: Table, precision: bigint): bigint => {
-    const n = frequencies.length;
-    const k = symbol(precision, (slot) => {
-      let s = 0n;
-      let index = 0;
-      while (slot >= s + frequencies[index]) s += frequencies[index++];
-      return { index, s, f: frequencies[index] };
-    });
-    if (k < n - 1) return low + BigInt(k);
-    const below = raw(1) === 1n;
-    const digits = Number(raw(5));
-    need(digits <= 30, 'digits');
-    const rest = raw(Math.min(digits, 15)) + (raw(Math.max(0, digits - 15)) << 15n);
-    const distance = 2n ** BigInt(digits) + rest - 1n;
-    const value = below ? low - 1n - distance : low + BigInt(n - 1) + distance;
-    need(value >= -(2n ** 29n) && value <= 2n ** 29n, 'escaped integer');
-    return value;
-  };
-  const integers = codec.definition.parts.map(({ layout, components }, i) => {
-    const { precision, tables } = codec.tables[i];
-    const count = layout.outer * layout.inner * components;
-    return Array.from({ length: count }, (_, j) => integer(tables[j % components], precision));
-  });
-  need(state === LOW && at === body.length, 'the end');
+  const parts = codec.definition.parts.map(({ layout }, i) => ({
+    model: codec.models[i],
+    vectors: layout.outer * layout.inner,
+  }));
+  const banks = parts.flatMap(({ model, vectors }) => (model.bank ? [{ bank: model.bank, vectors }] : []));
+  const mayHaveLanes = codec.definition.version === 2 && banks.length === parts.length;
+  const lanes = mayHaveLanes ? lanesOf(banks) : 1;
+  const stream = new Stream(body, lanes);
+  const integers =
+    lanes === 32
+      ? banks.map(({ bank, vectors }) => takeLanes(stream, bank, vectors))
+      : parts.map(({ model, vectors }) => model.take(stream, vectors));
+  stream.end();
   return { integers, values: integers.map((list, i) => synthesis(codec, i, list)) };
 }
 
@@ -267,6 +210,16 @@ function synthesis({ definition, entries }: SecondCodec, part: number, integers:
       for (let a = 0; a < length; a++) {
         const v = o * inner + i;
         let x = mean.getFloat32(4 * (v * length + a), true);
+        if (definition.version === 2) {
+          for (let c = 0; c < components; c++) {
+            const n = Number(integers[v * components + c]);
+            if (n === 0) continue;
+            const y = Math.fround(n * step);
+            x = Math.fround(x + Math.fround(y * basis.getFloat32(4 * (c * length + a), true)));
+          }
+          values[(o * length + a) * inner + i] = Number.isNaN(x) ? 0 : x;
+          continue;
+        }
         const products: number[] = [];
         for (let c = 0; c < components; c++) {
           const n = Number(integers[v * components + c]);
