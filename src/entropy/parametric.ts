@@ -114,7 +114,19 @@ export class ParametricModel {
   }
 }
 
+/**
+ * Tables that were worked out, which takes up to 30 ms each: a codec file of 200 bytes can ask for 104 of them. There are 1248 in
+ * all, so that those who read many files, and hostile ones, pay once.
+ */
+const compiled = new Map<string, Table>();
+
 function tableOf(shape: Shape, scale: number, precision: number): Table {
-  const { weights, tails } = shapeWeights(shape, scale);
-  return apportion(weights, tails, precision);
+  const key = `${shape} ${scale} ${precision}`;
+  let table = compiled.get(key);
+  if (!table) {
+    const { weights, tails } = shapeWeights(shape, scale);
+    table = apportion(weights, tails, precision);
+    compiled.set(key, table);
+  }
+  return table;
 }
