@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, expect, it } from 'vitest';
 import { analyze, type LinearTransform, quantize, synthesize, vectorsOf } from '../../src/codec/index.ts';
+import { synthesizeVectors } from '../../src/codec/transform.ts';
 import { MAX_SYMBOL, useKernels } from '../../src/entropy/index.ts';
 import { kernels } from '../../src/kernels/index.ts';
 import { KERNELS } from '../../src/kernels/inlined.ts';
@@ -90,5 +91,55 @@ it('undoes itself up to the step, along any axis', () => {
       expect(Math.max(...back.map((value, i) => Math.abs(value - values[i])))).toBeLessThanOrEqual(0.1251);
     }
     expect(vectorsOf(transform.layout)).toBe(outer * inner);
+  }
+});
+
+it('synthesizes any range of vectors into its places, in pieces, and touches no others', () => {
+  for (const [outer, length, inner] of [
+    [7001, 24, 1],
+    [2, 24, 3001],
+    [3001, 24, 2],
+    [1, 70_000, 3],
+  ]) {
+    const random = uniforms(length + inner);
+    const vectors = outer * inner;
+    const components = 3;
+    const transform: LinearTransform = {
+      layout: { outer, length, inner },
+      components,
+      mean: Float32Array.from({ length: vectors * length }, random),
+      basis: Float32Array.from({ length: components * length }, random),
+    };
+    const integers = Int32Array.from({ length: vectors * components }, () => Math.round(4 * random()) - 2);
+    const step = 0.3;
+    const { fround } = Math;
+    const wanted = new Float32Array(vectors * length);
+    for (let v = 0; v < vectors; v++) {
+      for (let a = 0; a < length; a++) {
+        let x = transform.mean[v * length + a];
+        for (let c = 0; c < components; c++) {
+          const integer = integers[v * components + c];
+          if (integer !== 0) x = fround(x + fround(fround(integer * step) * transform.basis[c * length + a]));
+        }
+        wanted[(Math.floor(v / inner) * length + a) * inner + (v % inner)] = x;
+      }
+    }
+    const first = Math.floor(vectors * 0.4);
+    const last = Math.floor(vectors * 0.9);
+    const some = inBothWays(() => {
+      const values = new Float32Array(wanted.length).fill(-9);
+      synthesizeVectors(transform, first, integers.subarray(first * components, last * components), step, values);
+      return values;
+    });
+    for (const values of some) {
+      const inside = (at: number) => {
+        const v = Math.floor(at / (length * inner)) * inner + (at % inner);
+        return v >= first && v < last;
+      };
+      expect(values.findIndex((value, at) => value !== (inside(at) ? wanted[at] : -9))).toBe(-1);
+    }
+    for (const values of inBothWays(() => synthesize(transform, integers, step))) {
+      expect(values.findIndex((value, at) => value !== wanted[at])).toBe(-1);
+    }
   }
 });

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 
-const START = fileURLToPath(new URL('../../src/runtime/index.ts', import.meta.url));
+const startOf = (floor: string) => fileURLToPath(new URL(`../../src/${floor}/index.ts`, import.meta.url));
 
 /** Every module that a file imports at once, and those that these import. */
 async function importsOf(file: string, seen = new Map<string, string[]>()): Promise<Map<string, string[]>> {
@@ -19,9 +19,9 @@ async function importsOf(file: string, seen = new Map<string, string[]>()): Prom
   return seen;
 }
 
-describe('isthmus/runtime in a browser', () => {
+describe.each(['runtime', 'codec'])('isthmus/%s in a browser', (floor) => {
   it('imports neither Node modules nor peers before they are needed', async () => {
-    const imports = await importsOf(START);
+    const imports = await importsOf(startOf(floor));
     expect(imports.size).toBeGreaterThan(10);
     const packages = [...imports.values()].flat().filter((name) => !name.startsWith('.'));
     expect(packages.filter((name) => /^node:|onnxruntime|tensorflow|sharp/.test(name))).toEqual([]);

@@ -6,21 +6,21 @@ import config from '../../tsdown.config.ts';
 export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
- * Builds `src/runtime` as the package is built, from what the source says now, and gives the URL of its index. A worker
+ * Builds a floor of `src` as the package is built, from what the source says now, and gives the URL of its index. A worker
  * thread starts from a JavaScript file, and vitest's own transformation leaves none.
  */
-export async function buildRuntime(outDir: string): Promise<string> {
+export async function buildFloor(floor: string, outDir: string): Promise<string> {
   await build({
     ...config,
     config: false,
     cwd: ROOT,
-    entry: ['src/runtime/*.ts'],
+    entry: [`src/${floor}/*.ts`],
     root: 'src',
     outDir,
     dts: false,
     logLevel: 'error',
   });
-  return pathToFileURL(`${outDir}/runtime/index.js`).href;
+  return pathToFileURL(`${outDir}/${floor}/index.js`).href;
 }
 
 export interface BuiltRuntime {
@@ -30,10 +30,10 @@ export interface BuiltRuntime {
   remove(): Promise<void>;
 }
 
-/** {@link buildRuntime} below `node_modules`, so that packages are found and git sees nothing. */
+/** `src/runtime`, built below `node_modules`, so that packages are found and git sees nothing. */
 export async function builtRuntime(): Promise<BuiltRuntime> {
   const out = `${ROOT}node_modules/.cache/isthmus-runtime-${process.pid}`;
-  const url = await buildRuntime(out);
+  const url = await buildFloor('runtime', out);
   const module = await import(/* @vite-ignore */ url);
   return { url, module, remove: () => rm(out, { recursive: true, force: true }) };
 }

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import manifest from '../../package.json' with { type: 'json' };
-import { buildRuntime, ROOT } from './built.ts';
+import { buildFloor, ROOT } from './built.ts';
 import { AFFINE } from './onnx-subject.ts';
 
 /** A user's project: the runtime and what it depends on, and of the optional peers those that a test puts there. */
@@ -36,7 +36,7 @@ describe('optional peers', () => {
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'isthmus-peers-'));
     for (const name of Object.keys(manifest.dependencies)) await install(name);
-    url = await buildRuntime(join(folder, 'built'));
+    url = await buildFloor('runtime', join(folder, 'built'));
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
