@@ -129,7 +129,7 @@ describe('the second decoder', () => {
   };
 
   const small = subjects.filter(({ packets }) => packets.some(({ packet }) => packet.length <= SMALL));
-  it.each(small)('takes just the packets for $subject.file that are taken, and reads the same values', (subject) => {
+  it.each(small)('takes just the packets for $file that are taken, and reads the same values', (subject) => {
     const second = openCodec(subject.bytes);
     const seen = { refused: 0, taken: 0 };
     for (let number = 0; number < 300; number++) {

@@ -1,5 +1,5 @@
 import { parametricTable } from './second-decoder-parametric.ts';
-import { type Bank, MOST, need, type Stream } from './second-decoder-stream.ts';
+import { type Bank, lanesOf, MOST, need, Stream, startsOf, takeLanes } from './second-decoder-stream.ts';
 
 /*
  * Entropy models for the second decoder, after docs/codec-file.md ("Entropy models") and docs/packet.md ("Entropy models, by
@@ -77,6 +77,45 @@ export function readModel(bytes: Uint8Array, C: number, newest: number): Model {
   const model = [staticModel, parametric, sparse, context, adaptiveBinary, adaptive, predictive][format - 1](fields, C);
   fields.end();
   return model;
+}
+
+export interface Part {
+  model: Model;
+  vectors: number;
+}
+
+/** The integers of a `klt` body, tensor after tensor. */
+export function takeBody(body: Uint8Array, parts: readonly Part[], version: number): bigint[][] {
+  if (version === 1) return takeStream(body, parts, 1);
+  const starts = parts.map(({ model, vectors }) => (model.bank ? startsOf(model.bank, vectors) : [0, vectors]));
+  if (starts.every(({ length }) => length === 2)) return takeStream(body, parts, 2);
+  const segments = parts.flatMap(({ model }, part) =>
+    starts[part].slice(1).map((end, s) => ({ part, model, vectors: end - starts[part][s] })),
+  );
+  const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
+  let at = 4 * (segments.length - 1);
+  need(body.length >= at, 'lengths');
+  const integers: bigint[][] = parts.map(() => []);
+  for (const [i, segment] of segments.entries()) {
+    const length = i < segments.length - 1 ? view.getUint32(4 * i, true) : body.length - at;
+    need(at + length <= body.length, 'a segment');
+    const [taken] = takeStream(body.subarray(at, at + length), [segment], 2);
+    integers[segment.part] = integers[segment.part].concat(taken);
+    at += length;
+  }
+  return integers;
+}
+
+function takeStream(bytes: Uint8Array, parts: readonly Part[], version: number): bigint[][] {
+  const banks = parts.flatMap(({ model, vectors }) => (model.bank ? [{ bank: model.bank, vectors }] : []));
+  const lanes = version === 2 && banks.length === parts.length ? lanesOf(banks) : 1;
+  const stream = new Stream(bytes, lanes);
+  const integers =
+    lanes === 32
+      ? banks.map(({ bank, vectors }) => takeLanes(stream, bank, vectors))
+      : parts.map(({ model, vectors }) => model.take(stream, vectors));
+  stream.end();
+  return integers;
 }
 
 /** Goes through all vectors, each component in turn. */

@@ -121,23 +121,37 @@ function logarithm(f: bigint): bigint {
   return (digits + 1n) / 2n;
 }
 
+const logarithms = new Map<bigint, bigint>();
+
+/** Costs of a vector. */
+function costOf({ precision, tables }: Bank): bigint {
+  let all = 0n;
+  for (const { frequencies } of tables) {
+    let sum = 0n;
+    for (const f of frequencies) {
+      const log = logarithms.get(f) ?? logarithm(f);
+      logarithms.set(f, log);
+      sum += f * (precision * 65536n - log);
+    }
+    all += sum >> precision;
+  }
+  return all;
+}
+
 /** The lanes of a stream of static tables. */
 export function lanesOf(parts: readonly { bank: Bank; vectors: number }[]): number {
-  const known = new Map<bigint, bigint>();
-  const logOf = (f: bigint): bigint => {
-    const log = known.get(f) ?? logarithm(f);
-    known.set(f, log);
-    return log;
-  };
-  let all = 0n;
-  for (const { bank, vectors } of parts) {
-    const { precision: p, tables } = bank;
-    for (const { frequencies } of tables) {
-      const sum = frequencies.map((f) => f * (p * 65536n - logOf(f))).reduce((a, b) => a + b);
-      all += BigInt(vectors) * (sum >> p);
-    }
-  }
-  return all >= 2n ** 35n ? 32 : 1;
+  const costs = parts.map(({ bank, vectors }) => BigInt(vectors) * costOf(bank));
+  return costs.reduce((a, b) => a + b, 0n) >= 2n ** 35n ? 32 : 1;
+}
+
+/** Where the segments of a tensor start, and its end. */
+export function startsOf(bank: Bank, vectors: number): number[] {
+  const V = BigInt(vectors);
+  const most = [(V * BigInt(bank.tables.length)) >> 20n, (V * costOf(bank)) >> 35n, V >> 5n];
+  const n = most.reduce((a, b) => (a < b ? a : b));
+  if (n < 2n) return [0, vectors];
+  const starts = Array.from({ length: Number(n) }, (_, s) => Number(((BigInt(s) * V) / n / 32n) * 32n));
+  return [...starts, vectors];
 }
 
 /** The integers of one tensor with 32 lanes. */

@@ -2,9 +2,13 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type Codec, readCodec } from '../../src/codec/index.ts';
+import { lanesFor, ParametricModel, SCALES, SHAPES, TableBank } from '../../src/entropy/index.ts';
 import { toFloat32 } from '../../src/tensor.ts';
 import { feature, fitted, pair, tokens } from './features.ts';
 import { decodePacket, openCodec, Refused } from './second-decoder.ts';
+import { readModel as readSecond } from './second-decoder-models.ts';
+import { parametricTable } from './second-decoder-parametric.ts';
+import { lanesOf, Stream, takeLanes } from './second-decoder-stream.ts';
 
 const golden = (file: string): Uint8Array =>
   new Uint8Array(readFileSync(new URL(`../../fixtures/golden/${file}`, import.meta.url)));
@@ -30,6 +34,51 @@ describe('a decoder that follows the specifications and shares no code', () => {
     const first = readCodec(golden(entry.codec)).decode(packet);
     expect(second.values).toEqual(first.map((tensor) => [...toFloat32(tensor)]));
   });
+});
+
+describe('streams of static tables', () => {
+  type Entry = { file: string; lanes: 1 | 32; sequences: { tables: string; length: number }[]; integers: string };
+  it.each(manifest.streams as Entry[])('decodes $file to the same integers', ({ file, lanes, sequences, integers }) => {
+    const stream = new Stream(golden(file), lanes);
+    const decoded = sequences.map(({ tables, length }) => {
+      const bytes = golden(tables);
+      const model = readSecond(bytes, bytes[2], 1);
+      const { bank } = model;
+      if (bank === undefined) throw new Error(`${tables} are no static tables`);
+      const vectors = length / bank.tables.length;
+      return lanes === 32 ? takeLanes(stream, bank, vectors) : model.take(stream, vectors);
+    });
+    stream.end();
+    expect(hashOf(decoded)).toBe(integers);
+  });
+
+  it('have as many lanes by the rule, just below and just above where it changes', () => {
+    for (const name of ['single', 'sparse', 'three', 'seventeen']) {
+      const bytes = golden(`tables/${name}.bin`);
+      const model = TableBank.fromBytes(bytes, bytes[2]);
+      const { bank } = readSecond(bytes, bytes[2], 1);
+      if (bank === undefined) throw new Error(`${name} are no static tables`);
+      let [low, high] = [1, 2 ** 28];
+      while (high - low > 1) {
+        const middle = (low + high) >> 1;
+        if (lanesOf([{ bank, vectors: middle }]) === 1) low = middle;
+        else high = middle;
+      }
+      const lanes = [low, high].map((vectors) => lanesFor([{ model, length: vectors * model.size }]));
+      expect(lanes, name).toEqual([1, 32]);
+    }
+  });
+});
+
+it('the second decoder has the same parametric tables', () => {
+  for (const [s, shape] of SHAPES.entries()) {
+    for (let scale = 0; scale < SCALES; scale++) {
+      const { low, frequency } = new ParametricModel(shape, 12 + (scale % 2), Uint8Array.of(scale)).bank;
+      const table = parametricTable(s, BigInt(scale), 12n + BigInt(scale % 2));
+      expect(table.low, `${shape} ${scale}`).toBe(BigInt(low[0]));
+      expect(table.frequencies.map(Number), `${shape} ${scale}`).toEqual([...frequency]);
+    }
+  }
 });
 
 describe('on codecs that were fitted', () => {

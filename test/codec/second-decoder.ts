@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { inflateRawSync } from 'node:zlib';
-import { type Model, readModel } from './second-decoder-models.ts';
-import { lanesOf, need, Refused, Stream, takeLanes } from './second-decoder-stream.ts';
+import { type Model, readModel, takeBody } from './second-decoder-models.ts';
+import { need, Refused } from './second-decoder-stream.ts';
 
 /*
  * A second decoder that follows docs/packet.md and docs/codec-file.md: it shares no code with src/, works with
@@ -187,15 +187,7 @@ function kltBody(codec: SecondCodec, body: Uint8Array) {
     model: codec.models[i],
     vectors: layout.outer * layout.inner,
   }));
-  const banks = parts.flatMap(({ model, vectors }) => (model.bank ? [{ bank: model.bank, vectors }] : []));
-  const mayHaveLanes = codec.definition.version === 2 && banks.length === parts.length;
-  const lanes = mayHaveLanes ? lanesOf(banks) : 1;
-  const stream = new Stream(body, lanes);
-  const integers =
-    lanes === 32
-      ? banks.map(({ bank, vectors }) => takeLanes(stream, bank, vectors))
-      : parts.map(({ model, vectors }) => model.take(stream, vectors));
-  stream.end();
+  const integers = takeBody(body, parts, codec.definition.version);
   return { integers, values: integers.map((list, i) => synthesis(codec, i, list)) };
 }
 
