@@ -11,24 +11,14 @@ import {
   type Sequence,
   segmentsOf,
   splitSegments,
-  TableBank,
   useKernels,
 } from '../../src/entropy/index.ts';
 import { KERNELS } from '../../src/kernels/inlined.ts';
 import { codeOf } from '../code-of.ts';
+import { bank } from './banks.ts';
 import { uniforms } from './cases.ts';
 
 const module = new WebAssembly.Module(Buffer.from(KERNELS, 'base64'));
-
-/** Tables of the values -1, 0 and 1, and the escape, out of 2^12. */
-function bank(components: number, zero: number): TableBank {
-  const rest = 4096 - zero - 1;
-  const frequencies = Uint16Array.of(rest >> 1, zero, rest - (rest >> 1), 1);
-  return TableBank.fromFrequencies(
-    Array.from({ length: components }, () => ({ low: -1, frequencies })),
-    12,
-  );
-}
 
 const wide = bank(64, 2000); // 1.5 bits a value
 const narrow = bank(64, 4000); // 0.19 bits a value
