@@ -26,20 +26,42 @@ export function apportion(weights: readonly number[], tails: readonly number[], 
     frequencies[i] = Math.max(1, Math.floor((shares[i] * 2 ** precision) / total));
     left -= frequencies[i];
   }
-  for (; left > 0; left--) {
-    let best = 0;
-    for (let i = 1; i < shares.length; i++) {
-      if (shares[i] * (2 * frequencies[best] + 1) > shares[best] * (2 * frequencies[i] + 1)) best = i;
-    }
-    frequencies[best]++;
-  }
-  for (; left < 0; left++) {
-    let best = -1;
-    for (let i = 0; i < shares.length; i++) {
-      if (frequencies[i] === 1) continue;
-      if (best < 0 || shares[i] * (2 * frequencies[best] - 1) < shares[best] * (2 * frequencies[i] - 1)) best = i;
-    }
-    frequencies[best]--;
-  }
+  move(shares, frequencies, left);
   return { low: -reach, frequencies };
+}
+
+/**
+ * Gives `units` away one by one (takes them, where negative, never the last of a frequency), each where it saves most or costs least; of
+ * equals the first. A heap, as tables have up to 8,192 places and thousands of units to give.
+ */
+function move(shares: Float64Array, frequencies: Uint16Array, units: number): void {
+  const sign = Math.sign(units);
+  const heap: number[] = [];
+  for (let i = 0; i < shares.length; i++) if (frequencies[i] + sign >= 1) heap.push(i);
+  // Exact: a share has at most 37 bits, and twice a frequency 16.
+  const before = (i: number, j: number): boolean => {
+    const gain = sign * (shares[i] * (2 * frequencies[j] + sign) - shares[j] * (2 * frequencies[i] + sign));
+    return gain > 0 || (gain === 0 && i < j);
+  };
+  const sink = (at: number): void => {
+    for (;;) {
+      let first = at;
+      for (let child = 2 * at + 1; child <= 2 * at + 2 && child < heap.length; child++) {
+        if (before(heap[child], heap[first])) first = child;
+      }
+      if (first === at) return;
+      [heap[at], heap[first]] = [heap[first], heap[at]];
+      at = first;
+    }
+  };
+  for (let at = heap.length >> 1; at >= 0; at--) sink(at);
+  for (let left = Math.abs(units); left > 0; left--) {
+    frequencies[heap[0]] += sign;
+    if (frequencies[heap[0]] + sign < 1) {
+      const last = heap.pop() as number;
+      if (heap.length === 0) continue;
+      heap[0] = last;
+    }
+    sink(0);
+  }
 }

@@ -115,7 +115,7 @@ export class ParametricModel {
 }
 
 /**
- * Tables that were worked out, which takes up to 30 ms each: a codec file of 200 bytes can ask for 104 of them. There are 1248 in
+ * Tables that were worked out, which takes up to 20 ms each: a codec file of 200 bytes can ask for 104 of them. There are 1248 in
  * all, so that those who read many files, and hostile ones, pay once.
  */
 const compiled = new Map<string, Table>();
