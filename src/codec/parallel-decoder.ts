@@ -159,7 +159,8 @@ function startThread(data: ThreadData, died: (error: IsthmusError) => void): Thr
       });
     } finally {
       waiting = undefined;
-      worker.unref();
+      // A thread that is being ended is waited for.
+      if (!death) worker.unref();
     }
   };
   return {

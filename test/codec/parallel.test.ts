@@ -245,6 +245,18 @@ describe('a process with a decoder in threads', () => {
     expect(await inProcess(`told(decoder.decode(packet)); console.log('end');`)).toEqual(['end', '1,2,3']);
   });
 
+  it('waits until the decoder is closed, whatever it was doing', async () => {
+    const lines = await inProcess(`
+      const running = [told(decoder.decode(packet)), told(decoder.decode(packet))];
+      await decoder.close();
+      await Promise.all(running);
+      await told(decoder.decode(packet));
+      console.log('end');`);
+    expect(lines).toHaveLength(4);
+    for (const line of lines.slice(0, 3)) expect(line).toMatch(/^IsthmusError ABORTED .*closed/);
+    expect(lines[3]).toBe('end');
+  });
+
   it('is told when a thread dies: of what it was decoding, of what waited, and after', async () => {
     const lines = await inProcess(`
       const running = [decoder.decode(packet), decoder.decode(packet)];
