@@ -9,7 +9,8 @@ const TITLE_SIZE = 13;
 export async function chartSvg(synthetic: readonly SyntheticResult[]): Promise<string> {
   const speeds = ratios(synthetic).map((r) => ({
     rate: `${r.rate}`,
-    series: `${r.way} ${r.direction}`,
+    way: r.way,
+    direction: r.direction,
     against: `over ${r.against}`,
     ratio: r.median,
   }));
@@ -21,7 +22,7 @@ export async function chartSvg(synthetic: readonly SyntheticResult[]): Promise<s
   const rate = { field: 'rate', type: 'ordinal', sort: null, axis: { title: 'bits a symbol', labelAngle: 0 } } as const;
   const speed: TopLevelSpec = {
     data: { values: speeds },
-    facet: { column: { field: 'against', header: { title: null, labelFontSize: 11 }, sort: 'descending' } },
+    facet: { column: { field: 'against', header: { title: null, labelFontSize: 11 }, sort: null } },
     spec: {
       width: 250,
       height: 220,
@@ -31,7 +32,13 @@ export async function chartSvg(synthetic: readonly SyntheticResult[]): Promise<s
           encoding: {
             x: rate,
             y: { field: 'ratio', type: 'quantitative', axis: { title: 'times as fast' }, scale: { zero: true } },
-            color: { field: 'series', type: 'nominal', legend: { title: '32 lanes' } },
+            color: { field: 'way', type: 'nominal', sort: null, legend: { title: 'isthmus, 32 lanes' } },
+            strokeDash: {
+              field: 'direction',
+              type: 'nominal',
+              sort: null,
+              legend: { title: null, symbolType: 'stroke' },
+            },
           },
         },
         { mark: { type: 'rule', strokeDash: [4, 4], color: '#666' }, encoding: { y: { datum: 1 } } },
@@ -52,7 +59,7 @@ export async function chartSvg(synthetic: readonly SyntheticResult[]): Promise<s
         axis: { title: 'size over the ideal', format: '~p', values: [0.0001, 0.001, 0.01, 0.1, 1] },
         scale: { type: 'log', clamp: true },
       },
-      color: { field: 'coder', type: 'nominal', legend: { title: 'coder' } },
+      color: { field: 'coder', type: 'nominal', sort: null, legend: { title: 'coder' } },
     },
     title: { text: 'Size over the ideal of the source', fontSize: TITLE_SIZE, anchor: 'start' },
   };
@@ -61,7 +68,7 @@ export async function chartSvg(synthetic: readonly SyntheticResult[]): Promise<s
     $schema: 'https://vega.github.io/schema/vega-lite/v6.json',
     background: 'white',
     hconcat: charts,
-    resolve: { scale: { color: 'independent' } },
+    resolve: { scale: { color: 'independent', strokeDash: 'independent' } },
   } as TopLevelSpec;
   return new View(parse(compile(spec).spec), { renderer: 'none' }).toSVG();
 }

@@ -79,26 +79,24 @@ export async function measureModels(
   ];
   const rows = models.flatMap(([what, model]) => {
     const lanes = lanesFor([{ model, length: given[0].length }]);
-    const encode = (values: Int32Array) => encodeSequences([{ model, values }], lanes);
-    const streams = given.map(encode);
+    const encode = (i: number) => encodeSequences([{ model, values: given[i] }], lanes);
+    const streams = given.map((_, i) => encode(i));
     const outs = given.map((values) => new Int32Array(values.length));
-    const decodeAll = () => {
-      for (const [i, stream] of streams.entries()) decodeSequences(stream, [{ model, values: outs[i] }], lanes);
-    };
-    decodeAll();
-    if (given.some((values, i) => values.some((value, j) => value !== outs[i][j]))) {
-      throw new Error(`${what} gave other integers`);
+    const decode = (i: number) => decodeSequences(streams[i], [{ model, values: outs[i] }], lanes);
+    for (const [i, values] of given.entries()) {
+      decode(i);
+      if (values.some((value, j) => value !== outs[i][j])) throw new Error(`${what} gave other integers`);
     }
-    return bothWays(step, what, streams, () => given.map(encode), decodeAll);
+    return bothWays(step, what, streams, encode, decode);
   });
   return timed(rows, given.length, rounds);
 }
 
 /** Whole features through a codec. */
 export function measurePacket(step: number, what: string, codec: Codec, features: readonly Tensor[], rounds: number) {
-  const encode = () => features.map((feature) => codec.encode([feature]));
-  const packets = encode();
-  const decode = () => packets.map((packet) => codec.decode(packet));
+  const encode = (i: number) => codec.encode([features[i]]);
+  const packets = features.map((_, i) => encode(i));
+  const decode = (i: number) => codec.decode(packets[i]);
   return timed(bothWays(step, what, packets, encode, decode), features.length, rounds);
 }
 
@@ -110,28 +108,36 @@ function staticBank(samples: readonly Int32Array[], components: number): TableBa
 
 type Untimed = Omit<FeatureRow, 'encode' | 'decode'> & { readonly encode: Work; readonly decode: Work };
 
-/** Rows of work on all features at once. */
+/** Rows of work on all features at once; `encode` and `decode` do that of one, by its number. */
 function bothWays(
   step: number,
   what: string,
   coded: readonly Uint8Array[],
-  encode: () => unknown,
-  decode: () => unknown,
+  encode: (i: number) => unknown,
+  decode: (i: number) => unknown,
 ): Untimed[] {
   const bytes = coded.reduce((sum, { length }) => sum + length, 0) / coded.length;
+  const work = (name: string, way: Way, one: (i: number) => unknown): Work => {
+    const run = () => {
+      for (let i = 0; i < coded.length; i++) one(i);
+    };
+    return { name: `${what} ${way} ${name}`, before: readyFor(way, () => one(0)), run };
+  };
   return WAYS.map((way) => ({
     step,
     what,
     way,
     bytes,
-    encode: { name: `${what} ${way} encode`, before: readyFor(way, encode), run: encode },
-    decode: { name: `${what} ${way} decode`, before: readyFor(way, decode), run: decode },
+    encode: work('encode', way, encode),
+    decode: work('decode', way, decode),
   }));
 }
 
+/** Ways one after the other within a round, since a switch drops what is warm. */
 async function timed(rows: readonly Untimed[], features: number, rounds: number): Promise<FeatureRow[]> {
+  const ordered = WAYS.flatMap((way) => rows.filter((row) => row.way === way));
   const timings = await interleave(
-    rows.flatMap(({ encode, decode }) => [encode, decode]),
+    ordered.flatMap(({ encode, decode }) => [encode, decode]),
     rounds,
   );
   const each = ({ name }: Work): Timing => {

@@ -13,8 +13,8 @@ import { judge } from './targets.ts';
 const quick = process.argv.includes('--quick');
 const LENGTHS = quick
   ? { symbols: 320_000, long: 1_000_000, rounds: 5 }
-  : { symbols: 1_000_000, long: 10_000_000, rounds: 25 };
-const PHOTOS = quick ? { fit: 40, measure: 4, rounds: 5 } : { fit: 400, measure: 24, rounds: 25 };
+  : { symbols: 1_000_000, long: 10_000_000, rounds: 15 };
+const PHOTOS = quick ? { fit: 40, measure: 4, rounds: 5 } : { fit: 150, measure: 8, rounds: 11 };
 
 const told = (what: string) => process.stderr.write(`${what}\n`);
 
