@@ -28,7 +28,7 @@ export async function chartSvg(synthetic: readonly SyntheticResult[]): Promise<s
       height: 220,
       layer: [
         {
-          mark: { type: 'line', point: true },
+          mark: { type: 'line' },
           encoding: {
             x: rate,
             y: { field: 'ratio', type: 'quantitative', axis: { title: 'times as fast' }, scale: { zero: true } },
@@ -37,13 +37,7 @@ export async function chartSvg(synthetic: readonly SyntheticResult[]): Promise<s
               field: 'direction',
               type: 'nominal',
               sort: null,
-              legend: {
-                title: null,
-                symbolType: 'stroke',
-                symbolStrokeColor: '#444',
-                symbolStrokeWidth: 2,
-                symbolSize: 400,
-              },
+              legend: { title: null },
             },
           },
         },
