@@ -89,6 +89,15 @@ beforeAll(async () => {
 });
 afterAll(() => rm(out, { recursive: true, force: true }));
 
+it('a packet with restart points is itemized to the last byte', () => {
+  const items = large.itemize(packet);
+  expect(items).toContainEqual({ what: 'lengths of segments', bytes: 8 });
+  expect(items.reduce((sum, { bytes }) => sum + bytes, 0)).toBeCloseTo(packet.length, 6);
+  // Two streams of 32 states, one of 1.
+  expect(items.at(-1)?.bytes).toBeGreaterThan(200);
+  expect(items.at(-1)?.bytes).toBeLessThan(280);
+});
+
 describe('a decoder in threads', () => {
   it.each([1, 2, 7])('gives what the codec gives, to the last bit, with %d threads', async (workers) => {
     const decoder = await open(file, { workers });
