@@ -542,6 +542,13 @@ function encodeSteps(bank: usize, record: usize, from: usize, steps: i32): void 
   const half = i32x4.splat(0xffff);
   const magic = f32x4.splat(8388608);
   const magicBits = i32x4.splat(0x4b000000);
+  const sparse = load<i32>(record) == SPARSE;
+  const likelyStart = v128.load32_splat(record + 12);
+  const likelyFrequency = v128.load32_splat(record + 16);
+  const likelyValue = v128.load32_splat(record + 20);
+  const likelyFull = i32x4.shl(likelyFrequency, 31 - p);
+  const likelyGap = i32x4.sub(i32x4.splat(1 << p), likelyFrequency);
+  const likelyReciprocal = f32x4.div(f32x4.splat(1), f32x4.convert_i32x4_s(likelyFrequency));
   let ptr = position;
   let at = from + (steps << 7);
   while (at > from) {
@@ -560,6 +567,18 @@ function encodeSteps(bank: usize, record: usize, from: usize, steps: i32): void 
     }
     for (let states: i32 = 112; states >= 0; states -= 16) {
       at -= 16;
+      if (sparse) {
+        // Four of the likeliest value, and no state so full that it gives a word: nothing needs to be looked up.
+        const x = v128.load(STATES + states);
+        const other = v128.or(i32x4.ne(v128.load(at), likelyValue), i32x4.ge_s(x, likelyFull));
+        if (!v128.any_true(other)) {
+          const quotient = f32x4.mul(f32x4.convert_i32x4_s(x), likelyReciprocal);
+          let q = i32x4.sub(f32x4.add(quotient, magic), magicBits);
+          q = i32x4.add(q, i32x4.shr_s(i32x4.sub(x, i32x4.mul(q, likelyFrequency)), 31));
+          v128.store(STATES + states, i32x4.add(i32x4.add(x, likelyStart), i32x4.mul(q, likelyGap)));
+          continue;
+        }
+      }
       const e = gather(symbols, i32x4.shl(i32x4.min_u(i32x4.sub(v128.load(at), lows), last), 4));
       const f = v128.and(e, half);
       let x = v128.load(STATES + states);
