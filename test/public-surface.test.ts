@@ -9,9 +9,11 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 /** Source file of each subpath that package.json exports. */
 function entries(): Map<string, string> {
   const { exports } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
-    exports: Record<string, string>;
+    exports: Record<string, string | object>;
   };
-  const code = Object.entries(exports).filter(([, target]) => target.endsWith('.js'));
+  const code = Object.entries(exports).filter(
+    (entry): entry is [string, string] => typeof entry[1] === 'string' && entry[1].endsWith('.js'),
+  );
   return new Map(
     code.map(([subpath, target]) => [subpath, join(ROOT, target.replace(/^\.\/dist\/(.*)\.js$/, 'src/$1.ts'))]),
   );
