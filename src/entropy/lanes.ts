@@ -89,22 +89,23 @@ export class LaneEncoder {
         let x1 = states[lane + 1];
         let x2 = states[lane + 2];
         let x3 = states[lane + 3];
-        if (x3 >> shift >= f3) {
-          words[--at] = x3;
-          x3 >>= 16;
-        }
-        if (x2 >> shift >= f2) {
-          words[--at] = x2;
-          x2 >>= 16;
-        }
-        if (x1 >> shift >= f1) {
-          words[--at] = x1;
-          x1 >>= 16;
-        }
-        if (x0 >> shift >= f0) {
-          words[--at] = x0;
-          x0 >>= 16;
-        }
+        // -1 where a state is too full for its symbol: without branches, which nobody could foretell.
+        const m3 = (f3 - 1 - (x3 >> shift)) >> 31;
+        words[at - 1] = x3;
+        at += m3;
+        x3 >>= m3 & 16;
+        const m2 = (f2 - 1 - (x2 >> shift)) >> 31;
+        words[at - 1] = x2;
+        at += m2;
+        x2 >>= m2 & 16;
+        const m1 = (f1 - 1 - (x1 >> shift)) >> 31;
+        words[at - 1] = x1;
+        at += m1;
+        x1 >>= m1 & 16;
+        const m0 = (f0 - 1 - (x0 >> shift)) >> 31;
+        words[at - 1] = x0;
+        at += m0;
+        x0 >>= m0 & 16;
         states[lane] = x0 + (e0 >> 16) + Math.imul((x0 * reciprocals[i0]) | 0, total - f0);
         states[lane + 1] = x1 + (e1 >> 16) + Math.imul((x1 * reciprocals[i1]) | 0, total - f1);
         states[lane + 2] = x2 + (e2 >> 16) + Math.imul((x2 * reciprocals[i2]) | 0, total - f2);
