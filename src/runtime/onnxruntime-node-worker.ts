@@ -85,7 +85,8 @@ function startThread({ model, options }: ThreadData): Thread {
       });
     } finally {
       waiting = undefined;
-      worker.unref();
+      // One that has ended holds no process, and who waits for its end must not lose it.
+      if (!death) worker.unref();
     }
   };
   const ask = (request: ThreadRequest, transfer: ArrayBuffer[] = []) => {
