@@ -1,5 +1,6 @@
 /* Size and speed of the entropy coders in one run: `npm run bench:entropy`; bench/entropy/README.md says what is measured. */
 import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
 import { chartSvg } from './chart.ts';
 import { compileNative, removeNative } from './native.ts';
 import { openPeers } from './peers.ts';
@@ -10,7 +11,7 @@ import { measureSource, type SyntheticResult } from './synthetic.ts';
 import { judge } from './targets.ts';
 
 /** A look at whether everything works: fewer symbols and rounds, and nothing is written. */
-const quick = process.argv.includes('--quick');
+const { quick } = parseArgs({ options: { quick: { type: 'boolean', default: false } } }).values;
 const LENGTHS = quick
   ? { symbols: 320_000, long: 1_000_000, rounds: 5 }
   : { symbols: 1_000_000, long: 10_000_000, rounds: 15 };
