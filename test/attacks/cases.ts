@@ -40,7 +40,7 @@ export interface Case {
 
 /** Goldens, sorted for fast choices. */
 export interface Targets {
-  /** Subjects with packets of at most 512 bytes: nearly all cases. */
+  /** Subjects of at most 512 values with packets of at most 512 bytes: nearly all cases. */
   readonly small: readonly { subject: Subject; packets: readonly GoldenBytes[] }[];
   /** The others, which take a thousand times as long. */
   readonly large: readonly { subject: Subject; packets: readonly GoldenBytes[] }[];
@@ -51,11 +51,16 @@ export interface Targets {
 }
 
 const SMALL = 512;
+/** In thousandths: packets, streams and tables come before models and codec files. */
+const STREAMS = 964;
 
 export function targetsOf(subjects: readonly Subject[]): Targets {
   const packetsOf = (taken: (length: number) => boolean) =>
     subjects
-      .map((subject) => ({ subject, packets: subject.packets.filter(({ packet }) => taken(packet.length)) }))
+      .map((subject) => ({
+        subject,
+        packets: subject.packets.filter(({ packet }) => taken(Math.max(packet.length, subject.values))),
+      }))
       .filter(({ packets }) => packets.length > 0);
   const small = packetsOf((length) => length <= SMALL);
   const tables = subjects.flatMap(({ file, codec }) =>
@@ -75,11 +80,14 @@ export function targetsOf(subjects: readonly Subject[]): Targets {
   };
 }
 
-/** Case `number` of `seed`: the same on every machine for the same goldens. */
-export function makeCase(targets: Targets, seed: number, number: number): Case {
+/**
+ * Case `number` of `seed`: the same on every machine for the same goldens. `streams`: only what a receiver gets and what it is read with,
+ * packets, streams and tables.
+ */
+export function makeCase(targets: Targets, seed: number, number: number, streams = false): Case {
   const dice = new Dice(seed, number);
   // In thousandths. Codec files and models cost a hundred times what a packet costs; a long run has a million of them still.
-  const surface = dice.below(1000);
+  const surface = dice.below(streams ? STREAMS : 1000);
   if (surface < 790) {
     const { subject, packets } = dice.pick(
       targets.large.length > 0 && dice.below(1024) === 0 ? targets.large : targets.small,
@@ -97,7 +105,7 @@ export function makeCase(targets: Targets, seed: number, number: number): Case {
     return packetCase(`packet body, ${subject.kind}`, subject, sealPacket(subject.codec.id, body));
   }
   if (surface < 824) return twinCase(targets, dice);
-  if (surface < 964) {
+  if (surface < STREAMS) {
     const { file, bytes, size } = dice.pick(targets.tables);
     const made = mutateTables(dice, bytes, dice.pick(targets.tables).bytes);
     const asked = dice.below(16) === 0 ? dice.below(8) : size;

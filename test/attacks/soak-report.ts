@@ -33,6 +33,8 @@ export interface ChunkReport extends Chunk {
 export interface WorkerData {
   readonly seed: number;
   readonly worker: number;
+  /** Whether only packets, streams and tables are attacked. */
+  readonly streams: boolean;
   /** The case that each worker is at, its low 32 bits: for whoever watches that none hangs. */
   readonly at: Int32Array;
 }

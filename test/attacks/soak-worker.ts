@@ -7,7 +7,7 @@ import { type Chunk, type ChunkReport, emptyTally, type Failure, type Tally, typ
 /** A stack costs more than most cases, and nobody reads it. */
 Error.stackTraceLimit = 0;
 
-const { seed, worker, at } = workerData as WorkerData;
+const { seed, worker, streams, at } = workerData as WorkerData;
 const targets = targetsOf(goldenSubjects());
 
 function runChunk({ from, to }: Chunk): ChunkReport {
@@ -16,7 +16,7 @@ function runChunk({ from, to }: Chunk): ChunkReport {
   for (let number = from; number < to; number++) {
     Atomics.store(at, worker, number | 0);
     try {
-      const attack = makeCase(targets, seed, number);
+      const attack = makeCase(targets, seed, number, streams);
       const { outcome, ms, bytes } = runCase(attack);
       tallies[attack.surface] ??= emptyTally();
       const tally = tallies[attack.surface];

@@ -10,7 +10,7 @@ import { sha256 } from './mutate.ts';
 import { addTallies, type Chunk, type ChunkReport, type Failure, type Tally, type WorkerData } from './soak-report.ts';
 
 /*
- * npm run soak -- --cases N [--from N] [--seed S] [--workers W] [--json]
+ * npm run soak -- --cases N [--from N] [--seed S] [--workers W] [--streams] [--json]
  * Attacks made from the golden files, case after case, on all cores. Prints what they came to by surface and code, how many a second,
  * and the largest time and memory of a case beside its bound. Exits with 1 where anything did not hold, with what makes it again.
  * Ctrl-C prints what there is so far and how to go on.
@@ -27,6 +27,7 @@ const { values: options } = parseArgs({
     from: { type: 'string', default: '0' },
     seed: { type: 'string', default: '1' },
     workers: { type: 'string', default: String(availableParallelism()) },
+    streams: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 });
@@ -61,7 +62,7 @@ async function run(): Promise<number> {
   await Promise.all(
     Array.from({ length: Math.min(workers, Math.ceil((last - first) / CHUNK)) }, async (_, w) => {
       const worker = new Worker(new URL('./soak-thread.mjs', import.meta.url), {
-        workerData: { seed, worker: w, at } satisfies WorkerData,
+        workerData: { seed, worker: w, streams: options.streams, at } satisfies WorkerData,
       });
       while (next < last && !signal.aborted && failures.length < MOST_FAILURES) {
         const chunk = { from: next, to: Math.min(last, next + CHUNK) };
@@ -137,9 +138,9 @@ function report() {
 
 /** What makes a failure again. A case follows from its seed, its number and the golden files; its bytes stand for themselves. */
 function reproducer({ number, problem }: Failure) {
-  const again = `npm run soak -- --seed ${seed} --from ${number} --cases 1`;
+  const again = `npm run soak -- --seed ${seed} --from ${number} --cases 1${options.streams ? ' --streams' : ''}`;
   try {
-    const { surface, file, bytes } = makeCase(targetsOf(goldenSubjects()), seed, number);
+    const { surface, file, bytes } = makeCase(targetsOf(goldenSubjects()), seed, number, options.streams);
     return { number, problem, surface, file, again, base64: Buffer.from(bytes).toString('base64') };
   } catch (error) {
     return { number, problem, surface: 'the soak itself', file: '', again, base64: (error as Error).message };
@@ -168,7 +169,7 @@ function print(): void {
   }
   if (done < last) {
     console.log(
-      `go on with: npm run soak -- --seed ${seed} --from ${done} --cases ${last - done} --workers ${workers}`,
+      `go on with: npm run soak -- --seed ${seed} --from ${done} --cases ${last - done} --workers ${workers}${options.streams ? ' --streams' : ''}`,
     );
   }
   console.log(failures.length > 0 ? `${failures.length} cases in which something did not hold` : 'everything held');
