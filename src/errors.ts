@@ -30,6 +30,7 @@ export const ERROR_CODES = {
   PACKET_FOREIGN: 'A packet belongs to another codec. Use the codec that made it.',
   PACKET_VERSION: 'A packet has a version that this isthmus does not know. Update.',
   SUITE_INVALID: 'A suite folder lacks a file, or a file in it does not have the form described.',
+  DATA_INVALID: 'A list of training data does not have the form described. Correct the place that the message names.',
   TOO_MANY_BAD_INPUTS: 'More inputs failed than a run may skip. Mend the data.',
 } as const;
 

@@ -1,17 +1,16 @@
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { CODEC_KINDS, type CodecKind, KLT_MODELS, type KltModel } from '../codec/index.ts';
-import { IsthmusError, messageOf } from '../errors.ts';
+import { IsthmusError } from '../errors.ts';
 import { Cache } from '../evaluate/index.ts';
 import { writeBeside } from '../files.ts';
 import { cutNetwork, openNetwork } from '../network.ts';
 import type { Graph } from '../onnx/index.ts';
 import { identity } from '../packet/index.ts';
 import { printable } from '../table.ts';
-import { type InputSpec, openSuite, readSplit, type Suite, taskNames } from '../tasks/index.ts';
-import { type FitJob, fitCodec, parseRecipe } from '../train/index.ts';
+import { type InputSpec, openSuite, type Suite, taskNames } from '../tasks/index.ts';
+import { type FitJob, fitCodec, type PictureItem, parseRecipe, picturesIn, splitPictures } from '../train/index.ts';
 import { addChainOptions, type ChainOptions, collectText, openChain, tensorsNamed } from './chain.ts';
 import { addPictureOptions, type PictureOptions, pictureInput } from './picture-input.ts';
 import { interruptible, progressBar } from './progress.ts';
@@ -140,15 +139,19 @@ async function sourceOf(models: readonly string[], options: Options): Promise<So
   return {
     graph,
     input: await pictureInput(graph, options),
-    images: await picturesIn(options.images),
+    images: pathsOf(await picturesIn(options.images)),
     cut: options.at,
   };
 }
 
 async function suiteSource(folder: string, options: Options): Promise<Source> {
   const suite = await openSuite(folder);
-  const images = await (options.images === undefined ? picturesOf(suite, options.split) : picturesIn(options.images));
-  return { ...(await networkWith(suite, options.at)), images };
+  const note = (reason: string) =>
+    process.stderr.write(printable(`note: pictures of other tasks only, since ${reason}\n`));
+  const pictures = await (options.images === undefined
+    ? splitPictures(suite, options.split, note)
+    : picturesIn(options.images));
+  return { ...(await networkWith(suite, options.at)), images: pathsOf(pictures) };
 }
 
 /** The first of the suite's networks that can be cut there: each task may have a model of its own. */
@@ -168,26 +171,8 @@ async function networkWith(suite: Suite, at: readonly string[]): Promise<Omit<So
   throw refused[0];
 }
 
-/** The pictures of a split of all tasks; a task may lack the split where another has it. */
-async function picturesOf(suite: Suite, split: string): Promise<string[]> {
-  const read = await Promise.allSettled(taskNames(suite).map((name) => readSplit(suite, name, split)));
-  const paths = read.flatMap((each) => (each.status === 'fulfilled' ? each.value.map(({ path }) => path) : []));
-  const failed = read.find((each) => each.status === 'rejected');
-  if (failed && paths.length === 0) throw failed.reason;
-  if (failed) process.stderr.write(printable(`note: pictures of other tasks only, since ${failed.reason.message}\n`));
-  return [...new Set(paths)];
-}
-
-/** The files of a folder and the folders in it, in order of their names. */
-async function picturesIn(folder: string): Promise<string[]> {
-  try {
-    const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-    const files = entries.filter((entry) => entry.isFile() && /\.(jpe?g|png|webp|avif|gif|tiff?)$/i.test(entry.name));
-    if (files.length > 0) return files.map(({ parentPath, name }) => join(parentPath, name)).sort();
-  } catch (cause) {
-    throw new IsthmusError('FILE_NOT_FOUND', `cannot list ${folder}: ${messageOf(cause)}`, { cause });
-  }
-  throw new IsthmusError('FILE_NOT_FOUND', `${folder} holds no pictures (jpg, png, webp, avif, gif, tiff)`);
+function pathsOf(pictures: readonly PictureItem[]): string[] {
+  return pictures.map(({ path }) => path);
 }
 
 function number(text: string): number {

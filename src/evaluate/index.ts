@@ -3,7 +3,15 @@ export { Cache, type CacheKind, cacheKey, contentHash, defaultCacheFolder, makeF
 export type { Progress } from './conditions.ts';
 export { pointsToCsv } from './csv.ts';
 export { type FeatureOptions, Features, type Head } from './features.ts';
-export { type BadInput, checkBadShare, type Input, type InputItem, PixelStore, readInputs } from './inputs.ts';
+export {
+  type BadInput,
+  checkBadShare,
+  type FileFacts,
+  type Input,
+  type InputItem,
+  PixelStore,
+  readInputs,
+} from './inputs.ts';
 export { type BytesAtLoss, bytesAtLoss, LOSS_TARGETS, type SummaryRow, summarize } from './interpolate.ts';
 export { PICTURE_WAYS, POINT_KEYS, type Point, WAYS, type Way } from './point.ts';
 export { controlLine, pointsTable, type ReportOptions, summaryTable } from './report.ts';

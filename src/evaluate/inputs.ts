@@ -9,12 +9,14 @@ export interface InputItem extends Asked {
   readonly path: string;
 }
 
-/** An image that was read and prepared. */
-export interface Input extends InputItem {
+/** What is known of an image that was read and prepared. */
+export interface FileFacts {
   /** SHA-256 of the file. */
   readonly hash: string;
   readonly fileBytes: number;
 }
+
+export interface Input extends InputItem, FileFacts {}
 
 export interface BadInput {
   readonly path: string;
@@ -58,24 +60,27 @@ export class PixelStore {
  * Reads and prepares every image once, so that a bad one is known before anything is measured. Bad ones are reported
  * by `onBad` and left out. Throws `ABORTED`.
  */
-export async function readInputs(
-  items: readonly InputItem[],
-  store: PixelStore,
+export async function readInputs<Item extends { readonly path: string }>(
+  items: readonly Item[],
+  store: Pick<PixelStore, 'pixels'>,
   onBad: (bad: BadInput) => void,
   signal?: AbortSignal,
-): Promise<Input[]> {
-  const inputs: Input[] = [];
+): Promise<(Item & FileFacts)[]> {
+  const inputs: (Item & FileFacts)[] = [];
   for (const batch of batchesOf(items, 8)) {
     throwIfAborted(signal);
     for (const read of await Promise.all(batch.map((item) => readInput(item, store)))) {
-      if ('code' in read) onBad(read);
-      else inputs.push(read);
+      if ('hash' in read) inputs.push(read);
+      else onBad(read);
     }
   }
   return inputs;
 }
 
-async function readInput(item: InputItem, store: PixelStore): Promise<Input | BadInput> {
+async function readInput<Item extends { readonly path: string }>(
+  item: Item,
+  store: Pick<PixelStore, 'pixels'>,
+): Promise<(Item & FileFacts) | BadInput> {
   try {
     await store.pixels(item.path);
     const bytes = await readFile(item.path);

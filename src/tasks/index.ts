@@ -6,7 +6,14 @@ export { ciderD } from './metrics/cider.ts';
 export { type VqaTruth, vqaAccuracy } from './metrics/vqa.ts';
 export { normalizeAnswer } from './metrics/vqa-normalize.ts';
 export { type InputSpec, type Pixels, pixelsToTensor } from './pixels.ts';
-export { decodePixels, type ImageInput, type PrepareOptions, prepare } from './prepare.ts';
+export {
+  type DecodeOptions,
+  decodePixels,
+  type ImageInput,
+  type PrepareOptions,
+  prepare,
+  type View,
+} from './prepare.ts';
 export { gatherRows, stackRows } from './rows.ts';
 export {
   type Item,

@@ -163,6 +163,82 @@ describe('decoding', () => {
   });
 });
 
+describe('views', () => {
+  /** What is where: red tells the column, green the row. */
+  const scene: Pixels = {
+    width: 12,
+    height: 9,
+    data: Uint8Array.from({ length: 12 * 9 * 3 }, (_, i) => {
+      const pixel = Math.floor(i / 3);
+      return [10 + 20 * (pixel % 12), 10 + 20 * Math.floor(pixel / 12), 99][i % 3];
+    }),
+  };
+  const at = ({ data, width }: Pixels, x: number, y: number) => [
+    ...data.subarray((y * width + x) * 3, (y * width + x) * 3 + 2),
+  ];
+
+  it('show a part of the picture, mirrored or not, of files and of pixels', async () => {
+    const file = await sharp(scene.data, { raw: { width: 12, height: 9, channels: 3 } })
+      .png()
+      .toBuffer();
+    const part = { left: 3, top: 2, width: 8, height: 6 };
+    for (const image of [file, scene]) {
+      const plain = await decodePixels(image, SIZE, { view: () => ({ ...part, mirrored: false }) });
+      const mirrored = await decodePixels(image, SIZE, { view: () => ({ ...part, mirrored: true }) });
+      for (const [x, y] of [
+        [0, 0],
+        [7, 0],
+        [2, 5],
+      ]) {
+        expect(at(plain, x, y)).toEqual([10 + 20 * (x + 3), 10 + 20 * (y + 2)]);
+        expect(at(mirrored, 7 - x, y)).toEqual(at(plain, x, y));
+      }
+    }
+  });
+
+  it('are parts of the upright picture, whatever way it is stored', async () => {
+    const stored = await sharp(scene.data, { raw: { width: 12, height: 9, channels: 3 } })
+      .png()
+      .toBuffer();
+    for (let orientation = 1; orientation <= 8; orientation++) {
+      const file = await sharp(stored).withMetadata({ orientation }).png().toBuffer();
+      const upright = await sharp(file).autoOrient().png().toBuffer();
+      const sizes: number[][] = [];
+      const view = (width: number, height: number) => {
+        sizes.push([width, height]);
+        return { left: 1, top: 2, width: width - 3, height: height - 2, mirrored: true };
+      };
+      const seen = await decodePixels(file, SIZE, { view });
+      expect((await decodePixels(upright, SIZE, { view })).data).toEqual(seen.data);
+      expect(sizes[0]).toEqual(orientation < 5 ? [12, 9] : [9, 12]);
+      expect(sizes[1]).toEqual(sizes[0]);
+    }
+  });
+
+  it('stretch to the target where their sides are others', async () => {
+    const view = () => ({ left: 0, top: 0, width: 12, height: 9, mirrored: false });
+    const whole = await decodePixels(scene, { width: 3, height: 9 }, { view });
+    expect([whole.width, whole.height]).toEqual([3, 9]);
+    expect(Math.abs(at(whole, 0, 4)[0] - 40)).toBeLessThan(8);
+    expect(Math.abs(at(whole, 2, 4)[0] - 200)).toBeLessThan(8);
+  });
+
+  it.each([
+    { left: 5, top: 0, width: 8, height: 6 },
+    { left: 0, top: 4, width: 8, height: 6 },
+    { left: -1, top: 0, width: 8, height: 6 },
+    { left: 0, top: 0, width: 0, height: 6 },
+    { left: 0.5, top: 0, width: 8, height: 6 },
+  ])('are refused where %j is no part of the picture', async (part) => {
+    const view = () => ({ ...part, mirrored: false });
+    const file = await sharp(scene.data, { raw: { width: 12, height: 9, channels: 3 } })
+      .png()
+      .toBuffer();
+    for (const image of [file, scene])
+      expect(await codeOf(decodePixels(image, SIZE, { view }))).toBe('INVALID_ARGUMENT');
+  });
+});
+
 describe('bad images', () => {
   let dir = '';
   beforeAll(async () => {
