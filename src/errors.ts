@@ -31,6 +31,10 @@ export const ERROR_CODES = {
   PACKET_VERSION: 'A packet has a version that this isthmus does not know. Update.',
   SUITE_INVALID: 'A suite folder lacks a file, or a file in it does not have the form described.',
   DATA_INVALID: 'A list of training data does not have the form described. Correct the place that the message names.',
+  TRAINING_DIVERGED:
+    'A loss or gradient is no longer finite. Go on from the last checkpoint with a lower rate, or clip.',
+  CHECKPOINT_INVALID: 'A checkpoint is damaged, or no checkpoint. Start from another one or anew.',
+  CHECKPOINT_FOREIGN: 'A checkpoint belongs to another recipe or graph. Use the one that it was made with.',
   TOO_MANY_BAD_INPUTS: 'More inputs failed than a run may skip. Mend the data.',
 } as const;
 

@@ -5,7 +5,7 @@ import { dataTypeOf } from '../onnx/dtypes.ts';
 import { describeNode, type Graph, mainGraph, opsetOf } from '../onnx/graph.ts';
 import type { NodeProto, TensorProto } from '../onnx/onnx_pb.ts';
 import { protoOf } from '../onnx/values.ts';
-import { walkNodes } from '../onnx/walk.ts';
+import { namesOf } from '../onnx/walk.ts';
 import { type DType, fromFloat32, type Tensor, tensor } from '../tensor.ts';
 import { type Activity, pathTo } from './activity.ts';
 import type { Known } from './known.ts';
@@ -36,7 +36,7 @@ export class Backward {
     this.opset = opsetOf(graph);
     this.#known = known;
     this.#active = active;
-    this.#taken = namesOf(graph);
+    this.#taken = namesOf(mainGraph(graph));
   }
 
   // What is known
@@ -322,15 +322,4 @@ function filled(dtype: DType, shape: readonly number[], values: readonly number[
   if (dtype === 'float64') return tensor(dtype, shape, Float64Array.from(values));
   if (dtype === 'int64') return tensor(dtype, shape, BigInt64Array.from(values, BigInt));
   return fromFloat32(dtype, shape, Float32Array.from(values));
-}
-
-/** Every name in the main graph and its subgraphs, which names of our own must not hide. */
-function namesOf(graph: Graph): Set<string> {
-  const main = mainGraph(graph);
-  const names = new Set([...main.input, ...main.initializer].map(({ name }) => name));
-  for (const { node, graph: inner } of walkNodes(main)) {
-    for (const name of [...node.input, ...node.output]) names.add(name);
-    for (const { name } of [...inner.input, ...inner.initializer]) names.add(name);
-  }
-  return names;
 }

@@ -96,3 +96,13 @@ function* tensorsOfSparse({ values, indices }: SparseTensorProto): Generator<Ten
   if (values !== undefined) yield values;
   if (indices !== undefined) yield indices;
 }
+
+/** Every name in a graph and its subgraphs, which names added must not hide. */
+export function namesOf(graph: GraphProto): Set<string> {
+  const names = new Set([...graph.input, ...graph.initializer].map(({ name }) => name));
+  for (const { node, graph: inner } of walkNodes(graph)) {
+    for (const name of [...node.input, ...node.output]) names.add(name);
+    for (const { name } of [...inner.input, ...inner.initializer]) names.add(name);
+  }
+  return names;
+}

@@ -9,5 +9,17 @@ export {
   readPictures,
   splitPictures,
 } from './data/pictures.ts';
+export { Extension } from './extension.ts';
 export { type FitJob, fitCodec } from './fit.ts';
+export { crossEntropy, topOne, weightedSum } from './losses.ts';
+export type { AdamW, OptimizerSpec, Sgd } from './optimizer.ts';
 export { parseRecipe, type Recipe } from './recipe.ts';
+export {
+  type StateTensor,
+  type StepOptions,
+  type TrainedWeight,
+  type TrainingStep,
+  trainingStep,
+  type WeightGroup,
+} from './step.ts';
+export { type StepResult, Trainer, type TrainerOptions, type TrainerState } from './trainer.ts';

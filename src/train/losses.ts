@@ -1,0 +1,39 @@
+import type { Extension } from './extension.ts';
+
+/**
+ * The mean cross-entropy, in nats, of rows of logits against labels: the name of a scalar. `logits` is
+ * `[batch, classes, 1, …]`, `labels` int64 `[batch]` of 0 to classes - 1 (others make the run fail). With `smoothing` s
+ * the target is 1 - s on the label and s spread over all classes alike (Szegedy et al., Rethinking the Inception
+ * Architecture, 2016, section 7).
+ */
+export function crossEntropy(nodes: Extension, logits: string, labels: string, smoothing = 0): string {
+  const rows = nodes.emit('Flatten', [logits], { axis: 1 });
+  const logProbabilities = nodes.emit('LogSoftmax', [rows], { axis: 1 });
+  const column = nodes.emit('Unsqueeze', [labels, nodes.ints([1])]);
+  const ofLabel = mean(nodes, nodes.emit('GatherElements', [logProbabilities, column], { axis: 1 }));
+  if (smoothing === 0) return nodes.emit('Neg', [ofLabel]);
+  return weightedSum(nodes, [
+    [smoothing - 1, ofLabel],
+    [-smoothing, mean(nodes, logProbabilities)],
+  ]);
+}
+
+/** The share of rows whose largest logit is the label's, as a scalar; shapes as {@link crossEntropy} takes them. */
+export function topOne(nodes: Extension, logits: string, labels: string): string {
+  const rows = nodes.emit('Flatten', [logits], { axis: 1 });
+  const best = nodes.emit('ArgMax', [rows], { axis: 1, keepdims: 0 });
+  return mean(nodes, nodes.emit('Cast', [nodes.emit('Equal', [best, labels])], { to: 1 }));
+}
+
+/** The sum of scalars times their weights. */
+export function weightedSum(nodes: Extension, terms: readonly (readonly [weight: number, scalar: string])[]): string {
+  const parts = terms.map(([weight, scalar]) =>
+    weight === 1 ? scalar : nodes.emit('Mul', [scalar, nodes.number(weight)]),
+  );
+  return parts.length === 1 ? parts[0] : nodes.emit('Sum', parts);
+}
+
+/** The mean of all elements, as a scalar. */
+function mean(nodes: Extension, x: string): string {
+  return nodes.emit('ReduceMean', [x], { keepdims: 0 });
+}

@@ -1,0 +1,198 @@
+import { IsthmusError } from '../errors.ts';
+import { type Graph, writeGraph } from '../onnx/index.ts';
+import { type OpenOptions, type OpenSession, openSession, type Session } from '../runtime/index.ts';
+import type { Tensor } from '../tensor.ts';
+import { type StateTensor, type StepOptions, type TrainingStep, trainingStep } from './step.ts';
+
+export interface TrainerOptions extends StepOptions {
+  /** The runtime to train on; the one at hand by default. */
+  readonly open?: OpenSession;
+  /** As sessions take it. The same number gives the same bits. */
+  readonly threads?: OpenOptions['threads'];
+}
+
+/** What one step gave. */
+export interface StepResult {
+  /** Before the step; the mean over its batches. */
+  readonly loss: number;
+  /** The global norm of the gradient, before clipping. */
+  readonly gradientNorm: number;
+  /** The scalars reported, means over the batches. */
+  readonly reported: Readonly<Record<string, number>>;
+}
+
+/** All that training goes on from: steps done, and every kept tensor by name. */
+export interface TrainerState {
+  readonly step: number;
+  readonly tensors: Readonly<Record<string, Tensor>>;
+}
+
+type Feeds = Readonly<Record<string, Tensor>>;
+
+/**
+ * Trains weights of a graph step by step. A step of one batch is one run of one session. Weights, moments and averages
+ * are tensors in memory between steps; a step that fails leaves them as they were.
+ */
+export class Trainer {
+  readonly #step: TrainingStep;
+  readonly #options: TrainerOptions;
+  readonly #sessions = new Map<keyof Graphs, Promise<Session>>();
+  readonly #kept: readonly StateTensor[];
+  #state: Map<string, Tensor>;
+  #done = 0;
+
+  /** Throws what {@link trainingStep} throws. Sessions are opened when they are first needed. */
+  constructor(graph: Graph, options: TrainerOptions) {
+    this.#step = trainingStep(graph, options);
+    this.#options = options;
+    this.#kept = this.#step.weights.flatMap(({ weight, slots, average }) => [
+      weight,
+      ...slots,
+      ...(average ? [average] : []),
+    ]);
+    this.#state = new Map(this.#kept.map(({ name, initial }) => [name, initial]));
+  }
+
+  /** Steps done. */
+  get done(): number {
+    return this.#done;
+  }
+
+  /**
+   * One step at a learning rate, on one batch or on several whose gradients are averaged.
+   * Throws `TRAINING_DIVERGED` where the loss or the gradient of a weight is not finite, with the first at fault in the
+   * message; and what a session's `run` throws.
+   */
+  async step(batches: Feeds | readonly Feeds[], rate: number): Promise<StepResult> {
+    const list = Array.isArray(batches) ? (batches as readonly Feeds[]) : [batches as Feeds];
+    if (list.length === 0) throw new IsthmusError('INVALID_ARGUMENT', 'a step needs at least one batch');
+    return list.length === 1 ? this.#single(list[0], rate) : this.#several(list, rate);
+  }
+
+  async #single(batch: Feeds, rate: number): Promise<StepResult> {
+    const scalars = this.#step.scalars('whole', this.#done + 1, rate, 1);
+    const outputs = await this.#run('whole', { ...batch, ...this.#fed(this.#kept), ...scalars });
+    this.#checkLoss(outputs);
+    return this.#advance(outputs, [outputs], 1);
+  }
+
+  async #several(batches: readonly Feeds[], rate: number): Promise<StepResult> {
+    const weights = this.#fed(this.#step.weights.map(({ weight }) => weight));
+    const results: Record<string, Tensor>[] = [];
+    let sums = Object.fromEntries(this.#step.sums.map(({ name, initial }) => [name, initial]));
+    for (const batch of batches) {
+      const outputs = await this.#run('gradient', { ...batch, ...weights, ...sums });
+      this.#checkLoss(outputs);
+      sums = Object.fromEntries(this.#step.sums.map(({ name, next }) => [name, outputs[next]]));
+      results.push(this.#scalarsOf(outputs));
+    }
+    const scalars = this.#step.scalars('apply', this.#done + 1, rate, batches.length);
+    const outputs = await this.#run('apply', { ...this.#fed(this.#kept), ...sums, ...scalars });
+    return this.#advance(outputs, results, batches.length);
+  }
+
+  /** Takes the new state over, if it is finite. */
+  #advance(outputs: Feeds, results: readonly Feeds[], batches: number): StepResult {
+    const squares = outputs[this.#step.squares].data as Float32Array;
+    this.#checkGradients(squares);
+    this.#state = new Map(this.#kept.map(({ name, next }) => [name, outputs[next]]));
+    this.#done += 1;
+    const mean = (name: string) => results.reduce((sum, each) => sum + scalar(each[name]), 0) / results.length;
+    return {
+      loss: mean(this.#step.loss),
+      gradientNorm: Math.sqrt(squares.reduce((sum, each) => sum + each, 0)) / batches,
+      reported: Object.fromEntries(this.#step.report.map((name) => [name, mean(name)])),
+    };
+  }
+
+  #checkLoss(outputs: Feeds): void {
+    const loss = scalar(outputs[this.#step.loss]);
+    if (Number.isFinite(loss)) return;
+    throw this.#diverged(`the loss '${this.#step.loss}' is ${loss}`);
+  }
+
+  #checkGradients(squares: Float32Array): void {
+    const at = squares.findIndex((each) => !Number.isFinite(each));
+    if (at < 0) return;
+    throw this.#diverged(`the gradient of '${this.#step.weights[at].weight.name}' is not finite`);
+  }
+
+  #diverged(what: string): IsthmusError {
+    return new IsthmusError(
+      'TRAINING_DIVERGED',
+      `step ${this.#done + 1}: ${what}; go on from the last checkpoint with a lower learning rate, or clip gradients`,
+    );
+  }
+
+  #scalarsOf(outputs: Feeds): Record<string, Tensor> {
+    return Object.fromEntries([this.#step.loss, ...this.#step.report].map((name) => [name, outputs[name]]));
+  }
+
+  #fed(tensors: readonly StateTensor[]): Record<string, Tensor> {
+    return Object.fromEntries(tensors.map(({ name }) => [name, this.#state.get(name) as Tensor]));
+  }
+
+  async #run(which: keyof Graphs, feeds: Feeds): Promise<Record<string, Tensor>> {
+    let session = this.#sessions.get(which);
+    if (session === undefined) {
+      const { open = openSession, threads } = this.#options;
+      session = open(writeGraph(this.#step[which]), { threads });
+      this.#sessions.set(which, session);
+    }
+    return (await session).run(feeds);
+  }
+
+  /** The trained weights by name. They are read only. */
+  weights(): Record<string, Tensor> {
+    return this.#fed(this.#step.weights.map(({ weight }) => weight));
+  }
+
+  /** The averages of the weights, by the weights' names. Throws `INVALID_ARGUMENT` where none are kept. */
+  averaged(): Record<string, Tensor> {
+    return Object.fromEntries(
+      this.#step.weights.map(({ weight, average }) => {
+        if (average) return [weight.name, this.#state.get(average.name) as Tensor];
+        throw new IsthmusError('INVALID_ARGUMENT', 'no average of the weights is kept; open with average: 0.999');
+      }),
+    );
+  }
+
+  /** All that training goes on from. The tensors are read only. */
+  save(): TrainerState {
+    return { step: this.#done, tensors: Object.fromEntries(this.#state) };
+  }
+
+  /** Goes on from a state that a trainer of the same graph and options saved. Throws `CHECKPOINT_FOREIGN` for another's. */
+  restore({ step, tensors }: TrainerState): void {
+    const names = Object.keys(tensors);
+    const fits =
+      names.length === this.#kept.length &&
+      this.#kept.every(({ name, initial }) => Object.hasOwn(tensors, name) && sameForm(tensors[name], initial));
+    if (!fits) {
+      throw new IsthmusError(
+        'CHECKPOINT_FOREIGN',
+        'the state has other tensors than this training keeps; go on with the graph and options that it was saved with',
+      );
+    }
+    this.#state = new Map(this.#kept.map(({ name }) => [name, tensors[name]]));
+    this.#done = step;
+  }
+
+  /** Frees the sessions. */
+  async release(): Promise<void> {
+    const opened = await Promise.allSettled(this.#sessions.values());
+    await Promise.all(opened.map((each) => (each.status === 'fulfilled' ? each.value.release() : undefined)));
+  }
+}
+
+type Graphs = Pick<TrainingStep, 'whole' | 'gradient' | 'apply'>;
+
+function scalar(value: Tensor): number {
+  return Number(value.data[0]);
+}
+
+function sameForm(a: Tensor, b: Tensor): boolean {
+  return (
+    a.dtype === b.dtype && a.shape.length === b.shape.length && a.shape.every((length, i) => length === b.shape[i])
+  );
+}
