@@ -8,6 +8,7 @@ import {
   AttributeProtoSchema,
   AttributeProto_AttributeType as AttributeType,
   type FunctionProto,
+  FunctionProtoSchema,
   type GraphProto,
   GraphProtoSchema,
   ModelProtoSchema,
@@ -218,6 +219,28 @@ export function subgraph(spec: GraphSpec): GraphProto {
     output: spec.outputs.map(declare),
     valueInfo: (spec.values ?? []).map(declare),
     initializer: Object.entries(spec.initializers ?? {}).map(([name, tensor]) => protoOf(name, tensor)),
+  });
+}
+
+export interface FunctionSpec {
+  readonly domain: string;
+  readonly name: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly nodes: readonly NodeProto[];
+  /** Version of the default operator set, which has to be that of the model. */
+  readonly opset: number;
+}
+
+/** An operator that a model brings along, for `functions`; nodes of its domain and name call it. */
+export function modelFunction(spec: FunctionSpec): FunctionProto {
+  return create(FunctionProtoSchema, {
+    domain: spec.domain,
+    name: spec.name,
+    input: [...spec.inputs],
+    output: [...spec.outputs],
+    node: [...spec.nodes],
+    opsetImport: [create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(spec.opset) })],
   });
 }
 

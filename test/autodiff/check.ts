@@ -10,8 +10,8 @@ export interface Input {
   readonly shape: readonly number[];
   /** Row-major. */
   readonly values: readonly number[];
-  /** int64, int32 or bool; absent for floats of the precision under test. */
-  readonly dtype?: 'int64' | 'int32' | 'bool';
+  /** Absent for floats of the precision under test. */
+  readonly dtype?: 'int64' | 'int32' | 'bool' | 'float32';
   /** Stored in the model rather than fed. */
   readonly isConstant?: boolean;
   /** Declared with its lengths even where others are symbolic. */
@@ -36,7 +36,7 @@ export interface Checked {
 
 /**
  * Compares the gradients of a random linear function of an operator's outputs with central differences: in float64, or in
- * float32 where the runtime has no float64 kernel of the operator itself. `isOpen` declares every length symbolic.
+ * float32 where the runtime lacks a float64 kernel of the operator or of its gradient. `isOpen` declares every length symbolic.
  */
 export async function checkRule(
   op: string,
@@ -44,15 +44,19 @@ export async function checkRule(
   sample: Sample,
   seed: number,
   isOpen: boolean,
-  options: Partial<DifferentiateOptions> = {},
+  { isSingle, ...options }: Partial<DifferentiateOptions> & { readonly isSingle?: boolean } = {},
 ): Promise<Checked> {
+  const inPrecision = async (dtype: Real) => ({
+    dtype,
+    error: await errorOf(op, opset, sample, dtype, seed, isOpen, options),
+  });
+  if (isSingle) return await inPrecision('float32');
   try {
-    await (await open(model(op, opset, sample, 'float64', isOpen, []))).release();
+    return await inPrecision('float64');
   } catch (thrown) {
     if (!(thrown instanceof IsthmusError && thrown.code === 'RUNTIME_LOAD')) throw thrown;
-    return { dtype: 'float32', error: await errorOf(op, opset, sample, 'float32', seed, isOpen, options) };
+    return await inPrecision('float32');
   }
-  return { dtype: 'float64', error: await errorOf(op, opset, sample, 'float64', seed, isOpen, options) };
 }
 
 type Real = 'float32' | 'float64';
@@ -220,6 +224,10 @@ function tensorOf({ shape, values, dtype }: Input, real: Real): Tensor {
   if (dtype === 'int64') return tensor('int64', shape, BigInt64Array.from(values, BigInt));
   if (dtype === 'int32') return tensor('int32', shape, Int32Array.from(values));
   if (dtype === 'bool') return tensor('bool', shape, Uint8Array.from(values));
+  return floatsOf(dtype ?? real, shape, values);
+}
+
+function floatsOf(real: Real, shape: readonly number[], values: readonly number[]): Tensor {
   return tensor(real, shape, real === 'float64' ? Float64Array.from(values) : Float32Array.from(values));
 }
 

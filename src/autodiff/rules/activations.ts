@@ -22,23 +22,30 @@ function shaped(
   };
 }
 
-const sigmoid = (g: Backward, x: string) => g.emit('Sigmoid', [x]);
+export const sigmoid = (g: Backward, x: string) => g.emit('Sigmoid', [x]);
 
 /** y = x Φ(x): dx = (Φ(x) + x φ(x)) dy, Φ and φ the standard normal distribution and density. */
-function geluExact(g: Backward, dy: string, x: string): string {
+export function geluExact(g: Backward, dy: string, x: string): string {
   const cdf = g.mul(0.5, g.add(1, g.emit('Erf', [g.mul(x, Math.SQRT1_2)])));
   const density = g.mul(1 / Math.sqrt(2 * Math.PI), g.exp(g.mul(-0.5, g.square(x))));
   return g.mul(dy, g.add(cdf, g.mul(x, density)));
 }
 
 /** y = x (1 + t) / 2 with t = tanh(u), u = sqrt(2/π) (x + 0.044715 x³). */
-function geluTanh(g: Backward, dy: string, x: string): string {
+export function geluTanh(g: Backward, dy: string, x: string): string {
   const c = Math.sqrt(2 / Math.PI);
   const xx = g.square(x);
   const t = g.emit('Tanh', [g.mul(g.mul(x, c), g.add(1, g.mul(0.044715, xx)))]);
   const du = g.mul(c, g.add(1, g.mul(3 * 0.044715, xx)));
   const dt = g.mul(g.sub(1, g.square(t)), du);
   return g.mul(dy, g.mul(0.5, g.add(g.add(1, t), g.mul(x, dt))));
+}
+
+/** y = x s with s = sigmoid(alpha x): dx = (s + alpha y (1 - s)) dy. */
+export function swish(g: Backward, dy: string, x: string, y: string, alpha: number): string {
+  const s = sigmoid(g, alpha === 1 ? x : g.mul(x, alpha));
+  const slope = g.mul(y, g.sub(1, s));
+  return g.mul(dy, g.add(s, alpha === 1 ? slope : g.mul(slope, alpha)));
 }
 
 const Gelu: Rule = (node, g, dy) => {
@@ -69,6 +76,10 @@ export const ACTIVATIONS: Readonly<Record<string, Rule>> = {
   HardSigmoid: shaped({ alpha: 0.2, beta: 0.5 }, (g, dy, _, y, { alpha }) =>
     g.where(g.greater(y, 0), g.where(g.less(y, 1), g.mul(dy, alpha), 0), 0),
   ),
+  // y = x + bias below -lambd, x - bias above lambd, and 0 between them
+  Shrink: (node, g, [dy]) => [
+    g.where(g.greater(g.emit('Abs', [node.input[0]]), floatAttribute(node, 'lambd', 0.5)), dy, 0),
+  ],
   // y = x max(0, min(1, x/6 + 1/2))
   HardSwish: ofEach((g, dy, x) => {
     const ramp = g.mul(dy, g.add(g.mul(x, 1 / 3), 0.5));
@@ -80,5 +91,4 @@ export const ACTIVATIONS: Readonly<Record<string, Rule>> = {
     return g.mul(dy, g.add(t, g.mul(x, g.mul(g.sub(1, g.square(t)), sigmoid(g, x)))));
   }),
   Gelu,
-  'com.microsoft.Gelu': ofEach(geluExact),
 };

@@ -47,6 +47,9 @@ const Pow: Rule = broadcasting((g, dy, [x, exponent], y) => {
   return [dx, g.wants(exponent) ? g.mul(dy, g.where(isPositive, g.mul(y, log), 0)) : undefined];
 });
 
+/** y = x - b n with n whole: n = trunc(x / b) for `fmod`, which floats have to have. */
+const Mod: Rule = broadcasting((g, dy, [x, b], y) => [dy, g.neg(g.mul(dy, g.div(g.sub(x, y), b)))]);
+
 /** y = x between low and high, and constant outside: what reaches y reaches x or the bound that holds it. */
 const Clip: Rule = (node, g, [dy]) => {
   const [x, low, high] = node.input.map((name) => (name === '' ? undefined : name));
@@ -75,6 +78,7 @@ export const ARITHMETIC: Readonly<Record<string, Rule>> = {
   Mean: broadcasting((g, dy, x) => x.map(() => g.div(dy, x.length))),
   Max: extremum,
   Min: extremum,
+  Mod,
   Pow,
   Clip,
   Where: broadcasting((g, dy, [condition]) => [undefined, g.where(condition, dy, 0), g.where(condition, 0, dy)]),

@@ -6,7 +6,7 @@ export function ofEach(derivative: (g: Backward, dy: string, x: string, y: strin
   return (node, g, [dy]) => [derivative(g, dy as string, node.input[0], node.output[0])];
 }
 
-/** Of what is constant but for its steps. */
+/** Of what is constant but for its steps, or reads its input's shape alone. */
 const flat: Rule = () => [];
 
 /** A cast between float types is the identity. */
@@ -39,10 +39,19 @@ export const FUNCTIONS: Readonly<Record<string, Rule>> = {
   Sin: ofEach((g, dy, x) => g.mul(dy, g.emit('Cos', [x]))),
   Cos: ofEach((g, dy, x) => g.neg(g.mul(dy, g.emit('Sin', [x])))),
   Tan: ofEach((g, dy, _, y) => g.mul(dy, g.add(1, g.square(y)))),
+  Asin: ofEach((g, dy, x) => g.div(dy, g.sqrt(g.sub(1, g.square(x))))),
+  Acos: ofEach((g, dy, x) => g.neg(g.div(dy, g.sqrt(g.sub(1, g.square(x)))))),
   Atan: ofEach((g, dy, x) => g.div(dy, g.add(1, g.square(x)))),
+  Sinh: ofEach((g, dy, x) => g.mul(dy, g.emit('Cosh', [x]))),
+  Cosh: ofEach((g, dy, x) => g.mul(dy, g.emit('Sinh', [x]))),
+  Asinh: ofEach((g, dy, x) => g.div(dy, g.sqrt(g.add(g.square(x), 1)))),
+  Acosh: ofEach((g, dy, x) => g.div(dy, g.sqrt(g.sub(g.square(x), 1)))),
+  Atanh: ofEach((g, dy, x) => g.div(dy, g.sub(1, g.square(x)))),
   Floor: flat,
   Ceil: flat,
   Sign: flat,
-  // Straight-through (Bengio, Léonard & Courville 2013): a quantizer is trained as if it changed nothing.
-  Round: ofEach((_, dy) => dy),
+  Hardmax: flat,
+  EyeLike: flat,
+  RandomNormalLike: flat,
+  RandomUniformLike: flat,
 };

@@ -6,10 +6,21 @@ import type { Rule } from '../rule.ts';
 import { Einsum } from './einsum.ts';
 
 /** The matrices with rows and columns exchanged. */
-function transposed(g: Backward, x: string, rank: number): string {
+export function transposed(g: Backward, x: string, rank: number): string {
   const perm = Array.from({ length: rank }, (_, axis) => axis);
   [perm[rank - 2], perm[rank - 1]] = [rank - 1, rank - 2];
   return g.transpose(x, perm);
+}
+
+/** The gradient at a matrix, summed over the batch entries of the output that it was repeated for. */
+export function unbroadcastBatch(
+  g: Backward,
+  gradient: string,
+  batch: readonly Dim[] | undefined,
+  matrix: string,
+): string {
+  const own = g.shape(matrix);
+  return g.unbroadcast(gradient, batch && own && [...batch, ...own.slice(-2)], matrix);
 }
 
 /** Y = A B over batches that broadcast: dA = dY Bᵀ, dB = Aᵀ dY. */
@@ -20,12 +31,11 @@ const MatMul: Rule = (node, g, [dy]) => {
   if (rankA === 1 || rankB === 1) return vectorProduct(node, g, dy as string);
   if (rankB === 2 && rankA > 2) return rowsByMatrix(g, a, b, dy as string);
   const batch = g.shape(node.output[0])?.slice(0, -2);
-  const withBatch = (matrix: readonly Dim[] | undefined) => batch && matrix && [...batch, ...matrix.slice(-2)];
   const rank = Math.max(rankA, rankB);
   const da = g.emit('MatMul', [dy, transposed(g, b, rankB)]);
   const db = g.emit('MatMul', [transposed(g, a, rankA), dy]);
   if (rank === 2) return [da, db];
-  return [g.unbroadcast(da, withBatch(g.shape(a)), a), g.unbroadcast(db, withBatch(g.shape(b)), b)];
+  return [unbroadcastBatch(g, da, batch, a), unbroadcastBatch(g, db, batch, b)];
 };
 
 /** One matrix for all rows of a batch: dB is one product over all rows, not a sum of one a batch entry. */

@@ -1,11 +1,12 @@
-import { intAttribute, stringAttribute } from '../../onnx/attributes.ts';
+import { intAttribute } from '../../onnx/attributes.ts';
+import { sameDim } from '../../onnx/dim.ts';
 import type { NodeProto } from '../../onnx/onnx_pb.ts';
 import type { Backward } from '../backward.ts';
 import type { Rule } from '../rule.ts';
 import { place } from './place.ts';
 
 /** The first operator set whose Scatter operators can add. */
-const SCATTER_ADDS = 16;
+export const SCATTER_ADDS = 16;
 
 /** y = x[starts : ends : steps]: dy at its place among zeros. */
 const Slice: Rule = (node, g, [dy]) => {
@@ -47,10 +48,13 @@ function clamped(g: Backward, x: string, positions: readonly number[]): string {
 /** Any slice: the same slice of the elements' numbers says where each came from. */
 function scatterSlice(node: NodeProto, g: Backward, dy: string): string {
   const [x, ...rest] = node.input;
+  return scatterFlat(g, x, g.emit('Slice', [numbered(g, x), ...rest]), dy, false);
+}
+
+/** The number of each element, row-major, in its place. */
+export function numbered(g: Backward, x: string): string {
   const int = (value: number) => g.number(value, 'int64');
-  const numbers = g.emit('Range', [int(0), g.emit('Size', [x], {}, 'int64'), int(1)]);
-  const picked = g.emit('Slice', [g.reshapeLike(numbers, x), ...rest]);
-  return scatterFlat(g, x, picked, dy, false);
+  return g.reshapeLike(g.emit('Range', [int(0), g.emit('Size', [x], {}, 'int64'), int(1)]), x);
 }
 
 /** dy at the given numbers of elements of x, zeros elsewhere. */
@@ -87,11 +91,8 @@ function gatherBack(g: Backward, x: string, indices: string, dy: string, axis: n
     const at = g.emit('Expand', [g.reshape(indices, column), shape]);
     return g.emit('ScatterElements', [g.zerosLike(x), at, g.reshape(dy, shape)], { axis, reduction: 'add' });
   }
-  const length = g.reshape(g.lengthsOf(x, axis, axis + 1), []);
-  const places = g.cast(g.reshape(indices, [1, -1]), 'int64');
-  const fromStart = g.where(g.less(places, 0), g.add(places, length), places);
-  const rows = g.emit('Range', [g.number(0, 'int64'), length, g.number(1, 'int64')]);
-  const isAt = g.cast(g.equal(g.unsqueeze(rows, [1]), fromStart), g.dtype(dy));
+  const isEqual = g.equal(g.unsqueeze(rowsOf(g, x, axis), [1]), g.reshape(fromStart(g, indices, x, axis), [1, -1]));
+  const isAt = g.cast(isEqual, g.dtype(dy));
   const product = (lengths: string) => g.emit('ReduceProd', [g.concatInts([g.ints([1]), lengths])], { keepdims: 1 });
   const flat = g.reshape(dy, g.concatInts([product(before), count, product(after)]));
   return g.reshapeLike(g.emit('MatMul', [isAt, flat]), x);
@@ -99,11 +100,35 @@ function gatherBack(g: Backward, x: string, indices: string, dy: string, axis: n
 
 /** y = x at an index a position along one axis. */
 const GatherElements: Rule = (node, g, [dy]) => {
-  needsAdding(node, g);
   const [x, indices] = node.input;
-  const attributes = { axis: intAttribute(node, 'axis', 0), reduction: 'add' };
-  return [g.emit('ScatterElements', [g.zerosLike(x), indices, dy], attributes)];
+  const rank = g.rank(x);
+  const given = intAttribute(node, 'axis', 0);
+  const axis = given < 0 ? given + rank : given;
+  if (g.opset < SCATTER_ADDS) return [gatherElementsBack(node, g, dy as string, axis)];
+  return [g.emit('ScatterElements', [g.zerosLike(x), indices, dy], { axis, reduction: 'add' })];
 };
+
+/** Without a scatter that adds: dy where an index is that of a row, summed over the indices. */
+function gatherElementsBack(node: NodeProto, g: Backward, dy: string, axis: number): string {
+  const [x, indices] = node.input;
+  const [from, to] = [g.shape(x), g.shape(indices)];
+  if (!from?.every((length, i) => i === axis || (to !== undefined && sameDim(length, to[i])))) needsAdding(node, g);
+  const rows = g.reshape(rowsOf(g, x, axis), [-1, ...new Array<number>(g.rank(x) - axis).fill(1)]);
+  const isAt = g.equal(rows, g.unsqueeze(fromStart(g, indices, x, axis), [axis]));
+  return g.reduceSum(g.where(isAt, g.unsqueeze(dy, [axis]), 0), [axis + 1], false);
+}
+
+/** The indices 0, 1, … along an axis. */
+function rowsOf(g: Backward, x: string, axis: number): string {
+  const length = g.reshape(g.lengthsOf(x, axis, axis + 1), []);
+  return g.emit('Range', [g.number(0, 'int64'), length, g.number(1, 'int64')]);
+}
+
+/** Indices along an axis as int64, those from its end counted from its start. */
+function fromStart(g: Backward, indices: string, x: string, axis: number): string {
+  const places = g.cast(indices, 'int64');
+  return g.where(g.less(places, 0), g.add(places, g.lengthsOf(x, axis, axis + 1)), places);
+}
 
 const GatherND: Rule = (node, g, [dy]) => {
   needsAdding(node, g);
@@ -121,36 +146,12 @@ function needsAdding(node: NodeProto, g: Backward): void {
   }
 }
 
-/** y = x with some elements replaced by, or increased by, updates. */
-function scatter(gather: 'GatherElements' | 'GatherND'): Rule {
-  return (node, g, [dy]) => {
-    const [, indices, updates] = node.input;
-    const reduction = stringAttribute(node, 'reduction', 'none');
-    const attributes: Record<string, number> =
-      gather === 'GatherElements' ? { axis: intAttribute(node, 'axis', 0) } : {};
-    const dUpdates = g.emit(gather, [dy, indices], attributes);
-    if (reduction === 'add') return [dy, undefined, dUpdates];
-    if (reduction !== 'none')
-      return g.unsupported(node, `its reduction '${reduction}' is not handled, only none and add`);
-    return [g.emit(node.opType, [dy, indices, g.zerosLike(updates)], attributes), undefined, dUpdates];
-  };
-}
-
-/** What padding put around is taken off, and what it took off is zeros. */
-const Pad: Rule = (node, g, [dy]) => {
-  const [, pads, value, axes] = node.input;
-  const mode = stringAttribute(node, 'mode', 'constant');
-  if (mode !== 'constant') return g.unsupported(node, `its mode '${mode}' is not handled, only constant`);
-  if (g.wants(value)) return g.unsupported(node, 'the value that it pads with is differentiated');
-  return [g.emit('Pad', [dy, g.neg(pads), undefined, axes])];
+/** The largest or smallest elements along an axis, each from a place of its own. */
+const TopK: Rule = (node, g, [dy]) => {
+  const [x] = node.input;
+  const indices = node.output[1];
+  if (!indices) return g.unsupported(node, 'it does not give out its indices; give it a second output');
+  return [g.emit('ScatterElements', [g.zerosLike(x), indices, dy], { axis: intAttribute(node, 'axis', -1) })];
 };
 
-export const PICK: Readonly<Record<string, Rule>> = {
-  Slice,
-  Gather,
-  GatherElements,
-  GatherND,
-  ScatterElements: scatter('GatherElements'),
-  ScatterND: scatter('GatherND'),
-  Pad,
-};
+export const PICK: Readonly<Record<string, Rule>> = { Slice, Gather, GatherElements, GatherND, TopK };

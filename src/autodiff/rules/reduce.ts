@@ -37,6 +37,22 @@ const extreme = reduction((g, { dy, x, y, axes }) => {
   return g.mul(g.div(dy, g.reduceSum(picked, axes)), picked);
 });
 
+/** dx is the product of the others, which is 0 where one of them is 0. */
+const product = reduction((g, { dy, x, axes }) => {
+  const isZero = g.equal(x, 0);
+  const factors = g.where(isZero, 1, x);
+  const zeros = g.cast(isZero, g.dtype(x));
+  const otherZeros = g.sub(g.reduceSum(zeros, axes), zeros);
+  const others = g.div(g.mul(dy, reduceProd(g, factors, axes)), factors);
+  return g.where(g.greater(otherZeros, 0), 0, others);
+});
+
+function reduceProd(g: Backward, x: string, axes: ReturnType<typeof axesOf>): string {
+  if (axes?.length === 0) return x;
+  if (g.opset >= 18) return g.emit('ReduceProd', [x, g.axes(axes)], { keepdims: 1 });
+  return g.emit('ReduceProd', [x], axes === undefined ? { keepdims: 1 } : { keepdims: 1, axes: axes as number[] });
+}
+
 /** How many elements each mean is of, as a scalar. */
 function meanOver(g: Backward, x: string, dy: string): string {
   const size = (name: string) => g.emit('Size', [name], {}, 'int64');
@@ -57,6 +73,7 @@ export const REDUCE: Readonly<Record<string, Rule>> = {
   ReduceL1: reduction((g, { dy, x }) => g.mul(dy, g.emit('Sign', [x]))),
   // x / |x|, and 0 at 0
   ReduceL2: reduction((g, { dy, x, y }) => g.mul(x, g.where(g.equal(y, 0), 0, g.div(dy, y)))),
+  ReduceProd: product,
   ReduceSumSquare: reduction((g, { dy, x }) => g.mul(g.mul(2, x), dy)),
   ReduceLogSumExp: reduction((g, { dy, x, y }) => g.mul(dy, g.exp(g.sub(x, y)))),
   ReduceLogSum: reduction((g, { dy, x, y }) => g.expandLike(g.div(dy, g.exp(y)), x)),

@@ -47,10 +47,15 @@ const SpaceToDepth: Rule = (node, g, [dy]) => [
   g.emit('DepthToSpace', [dy], { blocksize: intAttribute(node, 'blocksize') }),
 ];
 
+/** In mode CRD the channels of a block lie side by side; SpaceToDepth knows the other order alone. */
 const DepthToSpace: Rule = (node, g, [dy]) => {
-  const mode = stringAttribute(node, 'mode', 'DCR');
-  if (mode !== 'DCR') return g.unsupported(node, `its mode '${mode}' is not handled, only DCR`);
-  return [g.emit('SpaceToDepth', [dy], { blocksize: intAttribute(node, 'blocksize') })];
+  const blocksize = intAttribute(node, 'blocksize');
+  if (stringAttribute(node, 'mode', 'DCR') === 'DCR') return [g.emit('SpaceToDepth', [dy], { blocksize })];
+  const [x] = node.input;
+  const block = g.ints([blocksize]);
+  const lengths = [g.lengthsOf(x, 2, 3), block, g.lengthsOf(x, 3, 4), block];
+  const apart = g.reshape(dy, g.concatInts([g.ints([0, -1]), ...lengths]));
+  return [g.reshapeLike(g.transpose(apart, [0, 1, 3, 5, 2, 4]), x)];
 };
 
 export const SHAPE: Readonly<Record<string, Rule>> = {
