@@ -29,6 +29,10 @@ export interface Limits {
   codecJsonBytes: number;
   /** Bytes of the feature that a codec file is for, as float32, all tensors together; coding takes a few times as many. */
   featureBytes: number;
+  /** Bytes of a training's checkpoint: three to four times the trained weights. */
+  checkpointBytes: number;
+  /** Bytes of a checkpoint's header: about 200 for each of the tensors. */
+  checkpointHeaderBytes: number;
   /** Bytes of a JSON file (suite, labels, questions). */
   jsonBytes: number;
   /** Bytes of an image file. */
@@ -52,6 +56,8 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   codecBytes: 256 * 2 ** 20,
   codecJsonBytes: 2 ** 20,
   featureBytes: 256 * 2 ** 20,
+  checkpointBytes: 2 ** 33,
+  checkpointHeaderBytes: 16 * 2 ** 20,
   jsonBytes: 256 * 2 ** 20,
   imageBytes: 64 * 2 ** 20,
   imagePixels: 64_000_000,

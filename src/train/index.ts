@@ -1,3 +1,4 @@
+export { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 export { type Augmentation, parseAugmentation } from './data/augment.ts';
 export { type Batches, type BatchesOptions, batches } from './data/batches.ts';
 export { picturesOfList } from './data/list.ts';
@@ -11,9 +12,11 @@ export {
 } from './data/pictures.ts';
 export { Extension } from './extension.ts';
 export { type FitJob, fitCodec } from './fit.ts';
+export { type LogLine, type MeasuredLine, readLog, type StepLine } from './log.ts';
 export { crossEntropy, topOne, weightedSum } from './losses.ts';
 export type { AdamW, OptimizerSpec, Sgd } from './optimizer.ts';
 export { parseRecipe, type Recipe } from './recipe.ts';
+export { learningRate, type Schedule } from './schedule.ts';
 export {
   type StateTensor,
   type StepOptions,
@@ -22,4 +25,5 @@ export {
   trainingStep,
   type WeightGroup,
 } from './step.ts';
+export { type TrainOptions, type TrainProgress, train } from './train.ts';
 export { type StepResult, Trainer, type TrainerOptions, type TrainerState } from './trainer.ts';
