@@ -14,6 +14,7 @@ export { Extension } from './extension.ts';
 export { type FitJob, fitCodec } from './fit.ts';
 export { type LogLine, type MeasuredLine, readLog, type StepLine } from './log.ts';
 export { crossEntropy, topOne, weightedSum } from './losses.ts';
+export { noise } from './noise.ts';
 export type { AdamW, OptimizerSpec, Sgd } from './optimizer.ts';
 export { parseRecipe, type Recipe } from './recipe.ts';
 export { learningRate, type Schedule } from './schedule.ts';
