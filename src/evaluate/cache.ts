@@ -7,8 +7,11 @@ import { IsthmusError, messageOf } from '../errors.ts';
 import { writeBeside } from '../files.ts';
 import { allocate, type DType, type NumericData, type Tensor, tensor } from '../tensor.ts';
 
-/** What is kept: features at a cut, answers of the reference, codecs fitted for a run, finished points. */
-export type CacheKind = 'features' | 'answers' | 'codecs' | 'points';
+/**
+ * What is kept: features at a cut, answers of the reference, codecs fitted for a run, finished points; `rows` are files of
+ * many records with a form and checksums of their own (`src/train/data/row-file.ts`).
+ */
+export type CacheKind = 'features' | 'answers' | 'codecs' | 'points' | 'rows';
 
 const SUM_BYTES = 32;
 
@@ -41,7 +44,7 @@ export class Cache {
   }
 
   async read(kind: CacheKind, key: string): Promise<Uint8Array | undefined> {
-    const entry = await readFile(this.#path(kind, key)).catch(() => undefined);
+    const entry = await readFile(this.path(kind, key)).catch(() => undefined);
     if (entry === undefined || entry.length < SUM_BYTES) return undefined;
     const bytes = entry.subarray(SUM_BYTES);
     const sum = createHash('sha256').update(bytes).digest();
@@ -51,7 +54,7 @@ export class Cache {
   /** Throws `FILE_UNWRITABLE`. */
   async write(kind: CacheKind, key: string, bytes: Uint8Array): Promise<void> {
     const sum = createHash('sha256').update(bytes).digest();
-    const path = this.#path(kind, key);
+    const path = this.path(kind, key);
     await makeFolder(dirname(path));
     await writeBeside(path, [sum, bytes]);
   }
@@ -79,7 +82,8 @@ export class Cache {
     return { entries, bytes };
   }
 
-  #path(kind: CacheKind, key: string): string {
+  /** Where an entry is kept. */
+  path(kind: CacheKind, key: string): string {
     return join(this.folder, kind, key.slice(0, 2), key);
   }
 }

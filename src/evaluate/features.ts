@@ -1,5 +1,5 @@
 import type { Session } from '../runtime/index.ts';
-import { gatherRows, type InputSpec, pixelsToTensor, stackRows } from '../tasks/index.ts';
+import { gatherRows, type InputSpec, type Pixels, pixelsToTensor, stackRows } from '../tasks/index.ts';
 import { asFloat, type Tensor } from '../tensor.ts';
 import { type Cache, cacheKey, packTensors, unpackTensors } from './cache.ts';
 import type { Input, PixelStore } from './inputs.ts';
@@ -18,6 +18,18 @@ export interface FeatureOptions {
   readonly batch: number;
   readonly signal?: AbortSignal;
   readonly onImages?: (count: number) => void;
+}
+
+/** Pixels of images as a head takes them, one after the other, in its own float type. */
+export function feedOf({ session }: Head, spec: InputSpec, pixels: readonly Pixels[]): Tensor {
+  const { dtype = 'float32' } = session.inputs.find(({ name }) => name === spec.name) ?? {};
+  return asFloat(stackRows(pixels.map((each) => pixelsToTensor(each, spec))), dtype);
+}
+
+/** The tensors at the cut, in order; the input itself where that is one of them. */
+export async function runHead({ session, cut }: Head, spec: InputSpec, feed: Tensor): Promise<Tensor[]> {
+  const outputs = await session.run({ [spec.name]: feed });
+  return cut.map((name) => (name === spec.name ? feed : outputs[name]));
 }
 
 /** What a head makes of images, through the cache: computed once for a head, an image and a preparation. */
@@ -79,12 +91,11 @@ export class Features {
   /** Runs the head on a batch and notes the time. */
   async run(inputs: readonly Input[]): Promise<Tensor[]> {
     const pixels = await Promise.all(inputs.map(({ path }) => this.#store.pixels(path)));
-    const { dtype = 'float32' } = this.#head.session.inputs.find(({ name }) => name === this.#spec.name) ?? {};
-    const feed = asFloat(stackRows(pixels.map((each) => pixelsToTensor(each, this.#spec))), dtype);
+    const feed = feedOf(this.#head, this.#spec, pixels);
     const start = performance.now();
-    const outputs = await this.#head.session.run({ [this.#spec.name]: feed });
+    const feature = await runHead(this.#head, this.#spec, feed);
     this.#times.push((performance.now() - start) / inputs.length);
-    return this.#head.cut.map((name) => (name === this.#spec.name ? feed : outputs[name]));
+    return feature;
   }
 
   /** Everything but the image that decides a feature. */

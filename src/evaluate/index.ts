@@ -2,7 +2,7 @@ export { type BenchOptions, type BenchResult, bench, type RunInfo } from './benc
 export { Cache, type CacheKind, cacheKey, contentHash, defaultCacheFolder, makeFolder } from './cache.ts';
 export type { Progress } from './conditions.ts';
 export { pointsToCsv } from './csv.ts';
-export { type FeatureOptions, Features, type Head } from './features.ts';
+export { type FeatureOptions, Features, feedOf, type Head, runHead } from './features.ts';
 export {
   type BadInput,
   checkBadShare,

@@ -1,6 +1,7 @@
 export { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 export { type Augmentation, parseAugmentation } from './data/augment.ts';
 export { type Batches, type BatchesOptions, batches } from './data/batches.ts';
+export { openTrainingFeatures, type TrainingFeatures, type TrainingFeaturesOptions } from './data/features.ts';
 export { picturesOfList } from './data/list.ts';
 export {
   type Picture,
@@ -10,6 +11,8 @@ export {
   readPictures,
   splitPictures,
 } from './data/pictures.ts';
+export type { Column } from './data/row-file.ts';
+export type { FillOptions } from './data/rows.ts';
 export { Extension } from './extension.ts';
 export { type FitJob, fitCodec } from './fit.ts';
 export { type LogLine, type MeasuredLine, readLog, type StepLine } from './log.ts';
