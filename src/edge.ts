@@ -1,7 +1,7 @@
 import type { Codec } from './codec/index.ts';
 import type { Graph } from './onnx/index.ts';
 import { type OpenSession, openSession } from './runtime/index.ts';
-import { openTail, type Task } from './tasks/index.ts';
+import { openCodedTail, type Task } from './tasks/index.ts';
 
 /** The half that answers. */
 export interface Edge<Ask, Answer> {
@@ -12,8 +12,8 @@ export interface Edge<Ask, Answer> {
 }
 
 /**
- * Opens the edge's half: `tail` takes the tensors that `codec` is made for, and `task` reads its output. `open` chooses the
- * runtime (the one at hand by default). Throws what opening a session throws.
+ * Opens the edge's half: `tail` takes the tensors that `codec` is made for, and `task` reads its output. A learned codec's synthesis runs
+ * in the tail's own session where the two graphs chain. `open` chooses the runtime (the one at hand by default). Throws what opening a session throws.
  */
 export async function openEdge<Ask, Answer, Truth>(parts: {
   codec: Codec;
@@ -22,12 +22,11 @@ export async function openEdge<Ask, Answer, Truth>(parts: {
   open?: OpenSession;
 }): Promise<Edge<Ask, Answer>> {
   const { codec, task, open = openSession } = parts;
-  const names = codec.features.map(({ name }) => name);
-  const tail = await openTail(parts.tail, names, open);
+  const tail = await openCodedTail(parts.tail, codec, open);
   return {
     async answer(packet, ...[ask]) {
-      const feature = codec.decode(packet);
-      const [[answer]] = await task.answer(tail, feature, [[(ask ?? null) as Ask]]);
+      const coded = codec.decode(packet);
+      const [[answer]] = await task.answer(tail, coded, [[(ask ?? null) as Ask]]);
       return answer;
     },
     release: () => tail.release(),

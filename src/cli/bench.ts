@@ -14,7 +14,6 @@ import {
   pointsToCsv,
   summaryTable,
   WAYS,
-  type Way,
 } from '../evaluate/index.ts';
 import { writeBeside } from '../files.ts';
 import { openSession } from '../runtime/index.ts';
@@ -194,7 +193,7 @@ async function tasksOf(dir: string, given: string): Promise<TaskName[]> {
   });
 }
 
-function waysOf(given: string): Way[] {
+function waysOf(given: string): (typeof WAYS)[number][] {
   return list(given).map((name) => {
     const known = WAYS.find((way) => way === name);
     if (known) return known;

@@ -1,7 +1,10 @@
 import type { Command } from 'commander';
+import { type Codec, openTransforms } from '../codec/index.ts';
 import { readWhole } from '../files.ts';
 import { DEFAULT_LIMITS } from '../limits.ts';
+import { openSession } from '../runtime/index.ts';
 import { printable } from '../table.ts';
+import type { Tensor } from '../tensor.ts';
 import { openCodec } from './codec-file.ts';
 import { writeNpy } from './npy.ts';
 
@@ -30,7 +33,7 @@ export function addDecode(program: Command): void {
 async function decode(path: string, options: Options): Promise<void> {
   const codec = await openCodec(options.codec);
   const packet = await readWhole(path, DEFAULT_LIMITS, 'packetBytes', 'packet');
-  const tensors = codec.decode(packet);
+  const tensors = await decodeFeature(codec, packet);
   const files = tensors.map((_, i) =>
     tensors.length === 1 ? options.out : options.out.replace(/(\.npy)?$/, `-${i}.npy`),
   );
@@ -40,4 +43,14 @@ async function decode(path: string, options: Options): Promise<void> {
   else
     for (const { name, shape, file } of written)
       process.stdout.write(`${file}: ${printable(name)} [${shape.join(', ')}]\n`);
+}
+
+async function decodeFeature(codec: Codec, packet: Uint8Array): Promise<readonly Tensor[]> {
+  const coded = codec.decode(packet);
+  const transforms = await openTransforms(codec, openSession);
+  try {
+    return await transforms.synthesize(coded);
+  } finally {
+    await transforms.release();
+  }
 }

@@ -1,9 +1,10 @@
 import type { Command } from 'commander';
-import type { Codec } from '../codec/index.ts';
+import { type Codec, openTransforms } from '../codec/index.ts';
 import { openDevice } from '../device.ts';
 import { IsthmusError } from '../errors.ts';
 import { writeBeside } from '../files.ts';
 import { openGraph } from '../onnx/index.ts';
+import { openSession } from '../runtime/index.ts';
 import { fromFloat32, toFloat32 } from '../tensor.ts';
 import { openCodec } from './codec-file.ts';
 import { readNpy } from './npy.ts';
@@ -60,9 +61,15 @@ async function encodeFeature(paths: readonly string[], codec: Codec): Promise<Ui
     );
   }
   const tensors = await Promise.all(paths.map(readNpy));
-  return codec.encode(
-    tensors.map((value, i) => fromFloat32(codec.features[i]?.dtype ?? 'float32', value.shape, toFloat32(value))),
+  const feature = tensors.map((value, i) =>
+    fromFloat32(codec.features[i]?.dtype ?? 'float32', value.shape, toFloat32(value)),
   );
+  const transforms = await openTransforms(codec, openSession);
+  try {
+    return codec.encode(await transforms.analyze(feature));
+  } finally {
+    await transforms.release();
+  }
 }
 
 async function encodePicture(paths: readonly string[], options: Options, codec: Codec): Promise<Uint8Array> {

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
-import { CODEC_KINDS, type CodecKind, KLT_MODELS, type KltModel } from '../codec/index.ts';
+import { KLT_MODELS, type KltModel } from '../codec/index.ts';
 import { IsthmusError } from '../errors.ts';
 import { Cache } from '../evaluate/index.ts';
 import { writeBeside } from '../files.ts';
@@ -10,14 +10,22 @@ import type { Graph } from '../onnx/index.ts';
 import { identity } from '../packet/index.ts';
 import { printable } from '../table.ts';
 import { type InputSpec, openSuite, type Suite, taskNames } from '../tasks/index.ts';
-import { type FitJob, fitCodec, type PictureItem, parseRecipe, picturesIn, splitPictures } from '../train/index.ts';
+import {
+  FITTED_KINDS,
+  type FitJob,
+  fitCodec,
+  type PictureItem,
+  parseRecipe,
+  picturesIn,
+  splitPictures,
+} from '../train/index.ts';
 import { addChainOptions, type ChainOptions, collectText, openChain, tensorsNamed } from './chain.ts';
 import { addPictureOptions, type PictureOptions, pictureInput } from './picture-input.ts';
 import { interruptible, progressBar } from './progress.ts';
 
 interface Options extends PictureOptions, ChainOptions {
   at: string[];
-  kind: CodecKind;
+  kind: (typeof FITTED_KINDS)[number];
   out: string;
   step?: number;
   bits?: number;
@@ -45,7 +53,7 @@ export function addFit(program: Command): void {
     .argument('<models...>', 'a suite folder, or ONNX models in order')
     .requiredOption('--at <TENSOR>', 'tensor to cut at, or a cut that the suite names; repeat for several', collectText)
     .requiredOption('--out <FILE>', 'the codec file to write')
-    .addOption(new Option('--kind <KIND>', 'kind of codec').choices(CODEC_KINDS).default('klt'))
+    .addOption(new Option('--kind <KIND>', 'kind of codec').choices(FITTED_KINDS).default('klt'))
     .option('--bits <B>', 'klt: bits an element to aim at', number)
     .option('--step <S>', "klt: quantization step in the feature's units", number)
     .option('--axis <N>', 'klt: axis of the vectors (channels, or the last axis)', number)

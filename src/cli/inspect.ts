@@ -1,6 +1,6 @@
 import { toBinary } from '@bufbuild/protobuf';
 import type { Command } from 'commander';
-import { type Codec, readCard, readCodec } from '../codec/index.ts';
+import { type Codec, readCard, readCodec, type TransformGraphs } from '../codec/index.ts';
 import { readWhole } from '../files.ts';
 import { DEFAULT_LIMITS } from '../limits.ts';
 import {
@@ -95,7 +95,8 @@ function inspectCodec(bytes: Uint8Array): Inspection {
       kind: codec.kind,
       setting: codec.setting,
       identity: identity(codec.id),
-      feature: codec.features.map(({ name, dtype, shape }) => `${name} ${dtype} [${shape.join(', ')}]`),
+      feature: describeTensors(codec.features),
+      ...(codec.transforms ? latentFacts(codec, codec.transforms) : {}),
       model: codec.model?.name ?? 'not named',
       ...(card === null ? {} : { card }),
     },
@@ -104,6 +105,22 @@ function inspectCodec(bytes: Uint8Array): Inspection {
       { what: 'card and directory', bytes: bytes.length - stored },
     ],
   };
+}
+
+function latentFacts({ coded }: Codec, { analysis, synthesis }: TransformGraphs) {
+  const size = (graph: Graph) => {
+    const { totalMacs, totalParams } = count(graph);
+    return `${totalParams} parameters, ${totalMacs} multiply-accumulates`;
+  };
+  return {
+    latents: describeTensors(coded),
+    analysis: size(analysis),
+    synthesis: size(synthesis),
+  };
+}
+
+function describeTensors(tensors: Codec['features']): string[] {
+  return tensors.map(({ name, dtype, shape }) => `${name} ${dtype} [${shape.join(', ')}]`);
 }
 
 function inspectModel(graph: Graph, bytes: number): Inspection {

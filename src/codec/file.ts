@@ -5,17 +5,24 @@ import { ByteReader, bytesToFloat32, float32ToBytes } from '../bytes.ts';
 import { readModel, TableBank } from '../entropy/index.ts';
 import { IsthmusError } from '../errors.ts';
 import { type Limits, limitsOf, within } from '../limits.ts';
+import type { Graph } from '../onnx/graph.ts';
+import { writeGraph } from '../onnx/read.ts';
 import { FRAME_BYTES, packetBody, sealPacket } from '../packet/index.ts';
 import { elements } from '../tensor.ts';
 import { type Entries, readArchive, writeArchive } from './archive.ts';
 import type { Codec, CodecBody, FeatureTensor } from './codec.ts';
 import { int8DeflateBody } from './int8.ts';
 import { type KltPart, kltBody } from './klt.ts';
+import { type Latent, latentTensors, learnedBody } from './learned.ts';
 import { rawBody } from './raw.ts';
 import { vectorsOf } from './transform.ts';
+import { readTransforms } from './transform-graphs.ts';
 
-/** The newest version of codec files: version 2 has more entropy models, lanes in long streams, and float32 arithmetic for klt. */
-export const CODEC_FILE_VERSION = 2;
+/**
+ * The newest version of codec files: version 2 has more entropy models, lanes in long streams, and float32 arithmetic for klt; version 3
+ * has learned codecs.
+ */
+export const CODEC_FILE_VERSION = 3;
 
 const count = z
   .int()
@@ -31,19 +38,31 @@ const shape = z
   .max(16)
   .refine((lengths) => lengths.reduce((product, length) => product * length, 1) < 2 ** 31, 'has 2^31 elements or more');
 const layout = z.strictObject({ outer: count, length: count, inner: count });
+const name = z.string().min(1).max(1024);
+const distinct = (tensors: readonly { readonly name: string }[]): boolean =>
+  new Set(tensors.map(({ name }) => name)).size === tensors.length;
+const latents = z
+  .array(
+    z
+      .strictObject({ name, vectors: count, components: count, step })
+      .refine(({ vectors, components }) => vectors * components < 2 ** 31, 'has 2^31 elements or more'),
+  )
+  .min(1)
+  .max(64)
+  .refine(distinct, 'names a tensor twice');
 const common = {
   format: z.literal('isthmus-codec'),
   features: z
     .array(
       z.strictObject({
-        name: z.string().min(1).max(1024),
+        name,
         dtype: z.enum(['float32', 'float16']),
         shape,
       }),
     )
     .min(1)
     .max(64)
-    .refine((features) => new Set(features.map(({ name }) => name)).size === features.length, 'names a tensor twice'),
+    .refine(distinct, 'names a tensor twice'),
   model: z.strictObject({ name: z.string().max(1024), sha256: z.string().regex(/^[0-9a-f]{64}$/) }).nullable(),
   entries: z.record(z.string(), z.string().regex(/^[0-9a-f]{64}$/)),
 };
@@ -64,6 +83,7 @@ const definitionSchema = z.discriminatedUnion('kind', [
     kind: z.literal('klt'),
     parts: z.array(z.strictObject({ layout, components: count, step })),
   }),
+  z.strictObject({ ...common, version: z.literal(3), kind: z.literal('learned'), latents }),
 ]);
 export type CodecDefinition = z.infer<typeof definitionSchema>;
 
@@ -102,13 +122,12 @@ export function kltCodec(source: CodecSource, parts: readonly KltPart[], version
     entries.set(`basis-${i}.f32`, float32ToBytes(transform.basis));
     entries.set(`tables-${i}.bin`, model.toBytes());
   }
-  const hashes = Object.fromEntries([...entries].map(([name, bytes]) => [name, bytesToHex(sha256(bytes))]));
   return made(
     {
       ...start(source),
       kind: 'klt',
       version,
-      entries: hashes,
+      entries: hashesOf(entries),
       parts: parts.map(({ transform, step }) => ({
         layout: { ...transform.layout },
         components: transform.components,
@@ -117,6 +136,41 @@ export function kltCodec(source: CodecSource, parts: readonly KltPart[], version
     },
     entries,
   );
+}
+
+/** What {@link learnedCodec} is made of: a trained transform, and what codes the integers of its latents. */
+export interface LearnedParts {
+  /** Inputs named and shaped as the tensors at the cut, outputs as the latents; axis 0 may be symbolic. */
+  readonly analysis: Graph;
+  /** The other way round. */
+  readonly synthesis: Graph;
+  readonly latents: readonly Latent[];
+}
+
+/**
+ * Sends the latents that a trained network makes of a feature. Throws `INVALID_ARGUMENT`, and `CODEC_INVALID` where graphs, latents and
+ * feature do not go together.
+ */
+export function learnedCodec(source: CodecSource, { analysis, synthesis, latents }: LearnedParts): Codec {
+  const entries = new Map([
+    ['analysis.onnx', writeGraph(analysis)],
+    ['synthesis.onnx', writeGraph(synthesis)],
+    ...latents.map(({ model }, i): [string, Uint8Array] => [`tables-${i}.bin`, model.toBytes()]),
+  ]);
+  return made(
+    {
+      ...start(source),
+      kind: 'learned',
+      version: 3,
+      entries: hashesOf(entries),
+      latents: latents.map(({ name, vectors, components, step }) => ({ name, vectors, components, step })),
+    },
+    entries,
+  );
+}
+
+function hashesOf(entries: Entries): Record<string, string> {
+  return Object.fromEntries([...entries].map(([name, bytes]) => [name, bytesToHex(sha256(bytes))]));
 }
 
 /**
@@ -152,9 +206,16 @@ export function openCodec(bytes: Uint8Array, limits?: Partial<Limits>): OpenedCo
       throw new IsthmusError('CODEC_INVALID', `entry ${name} of a codec file does not match its hash in codec.json`);
     }
   }
-  const values = definition.features.reduce((sum, { shape }) => sum + elements(shape), 0);
-  within(caps, 'featureBytes', 4 * values, 'feature of a codec file');
-  return assemble(definition, all);
+  within(caps, 'featureBytes', bytesOf(definition.features), 'feature of a codec file');
+  if (definition.kind === 'learned') {
+    within(caps, 'featureBytes', bytesOf(latentTensors(definition.latents)), 'latents of a codec file');
+  }
+  return assemble(definition, all, caps);
+}
+
+/** As float32. */
+function bytesOf(tensors: readonly FeatureTensor[]): number {
+  return tensors.reduce((sum, { shape }) => sum + 4 * elements(shape), 0);
 }
 
 /** The codec of the entries of one that was opened: another thread's way to it, which does not check them again. */
@@ -226,21 +287,25 @@ function made(definition: CodecDefinition, entries: Entries): Codec {
 }
 
 /** The codec of a definition of the right form, with the entries it names. Throws `CODEC_INVALID` where they do not fit. */
-function assemble(definition: CodecDefinition, entries: Entries): OpenedCodec {
+function assemble(definition: CodecDefinition, entries: Entries, limits = limitsOf()): OpenedCodec {
   const body = bodyOf(definition, entries);
+  const { features } = definition;
+  const coded = definition.kind === 'learned' ? latentTensors(definition.latents) : features;
   const json = definitionBytes(definition);
   const id = new ByteReader(sha256(json), 'CODEC_INVALID', 'hash').u32();
   const all = new Map([['codec.json', json], ...entries]);
   const codec: Codec = {
     kind: definition.kind,
     id,
-    features: definition.features,
+    features,
+    coded,
+    transforms: definition.kind === 'learned' ? readTransforms(entries, features, coded, limits) : null,
     setting: settingOf(definition),
     model: definition.model,
-    encode: (feature) => sealPacket(id, body.encode(feature)),
+    encode: (given) => sealPacket(id, body.encode(given)),
     decode: (packet) => body.decode(packetBody(packet, id)),
-    idealBytes: (feature) => {
-      const bits = body.idealBits(feature);
+    idealBytes: (given) => {
+      const bits = body.idealBits(given);
       return bits === null ? null : FRAME_BYTES + bits / 8;
     },
     itemize: (packet) => [{ what: 'frame', bytes: FRAME_BYTES }, ...body.itemize(packetBody(packet, id))],
@@ -253,15 +318,17 @@ function assemble(definition: CodecDefinition, entries: Entries): OpenedCodec {
 
 function settingOf(definition: CodecDefinition): string {
   if (definition.kind === 'int8-deflate') return `levels ${definition.levels}`;
-  if (definition.kind === 'klt') {
-    return `step ${[...new Set(definition.parts.map((part) => Number(part.step.toPrecision(4))))].join('/')}`;
-  }
-  return '';
+  if (definition.kind === 'klt') return stepsOf(definition.parts);
+  return definition.kind === 'learned' ? stepsOf(definition.latents) : '';
+}
+
+function stepsOf(parts: readonly { readonly step: number }[]): string {
+  return `step ${[...new Set(parts.map(({ step }) => Number(step.toPrecision(4))))].join('/')}`;
 }
 
 function bodyOf(definition: CodecDefinition, entries: Entries): CodecBody {
   const { features } = definition;
-  const needed = definition.kind === 'klt' ? 3 * features.length : 0;
+  const needed = entriesOf(definition);
   if (entries.size !== needed) {
     throw new IsthmusError('CODEC_INVALID', `this ${definition.kind} codec has ${needed} entries, not ${entries.size}`);
   }
@@ -280,7 +347,27 @@ function bodyOf(definition: CodecDefinition, entries: Entries): CodecBody {
         definition.parts.map((part, i) => kltPart(definition.version, part, i, features[i], entries)),
         definition.version,
       );
+    case 'learned':
+      return learnedBody(learnedLatents(definition, entries));
   }
+}
+
+function entriesOf(definition: CodecDefinition): number {
+  if (definition.kind === 'klt') return 3 * definition.features.length;
+  return definition.kind === 'learned' ? 2 + definition.latents.length : 0;
+}
+
+function learnedLatents(
+  { features, latents }: Extract<CodecDefinition, { kind: 'learned' }>,
+  entries: Entries,
+): Latent[] {
+  const cut = new Set(features.map(({ name }) => name));
+  return latents.map((latent, i) => {
+    if (cut.has(latent.name)) {
+      throw new IsthmusError('CODEC_INVALID', `latent ${i} of a learned codec has the name of a tensor at the cut`);
+    }
+    return { ...latent, model: readModel(entries.get(`tables-${i}.bin`) ?? new Uint8Array(), latent.components) };
+  });
 }
 
 type PartDefinition = Extract<CodecDefinition, { kind: 'klt' }>['parts'][number];

@@ -1,10 +1,10 @@
 import { EigenvalueDecomposition, Matrix } from 'ml-matrix';
-import { Histogram, PredictiveModel, TableBank } from '../entropy/index.ts';
 import { IsthmusError } from '../errors.ts';
 import { asTensor, elements, type TensorLike, toFloat32 } from '../tensor.ts';
 import type { Codec } from './codec.ts';
 import { allFinite } from './feature.ts';
 import { type CodecSource, kltCodec } from './file.ts';
+import { type KltModel, neighbours, SeenIntegers } from './fit-model.ts';
 import type { KltPart } from './klt.ts';
 import { analyze, centre, type LinearTransform, type VectorLayout, vectorsOf } from './transform.ts';
 
@@ -13,15 +13,6 @@ export type FeatureStream = () => AsyncIterable<readonly TensorLike[]>;
 
 /** Vectors longer than this are split into equal pieces: an eigenbasis of more takes minutes and has too few samples. */
 const LONGEST_VECTOR = 1024;
-/** 14 bits lose 0.02 % and give a component that is nearly always zero 0.0001 bit a value. */
-const PRECISION = 14;
-
-/** Integers of one tensor that the predictive model learns from, the first ones seen; five times as many save half a percent. */
-const KEPT_INTEGERS = 2 ** 22;
-
-/** Entropy models that integers can be coded with. */
-export const KLT_MODELS = ['predictive', 'static'] as const;
-export type KltModel = (typeof KLT_MODELS)[number];
 
 /** What one pass over features tells of one tensor: means and the whole eigenbasis, components by falling variance. */
 export interface KltStatistics {
@@ -85,74 +76,26 @@ export async function kltCodecs(
   }
   const codecs: Codec[] = [];
   for (const step of steps) {
-    const seen = statistics.map(({ transform }) => new Seen(transform));
+    const seen = statistics.map(({ transform }) => new SeenIntegers(transform.components));
     for await (const values of samples(source, stream, options.signal)) {
       for (const [i, { transform }] of statistics.entries()) seen[i].add(analyze(transform, values[i], step));
     }
     const parts = statistics.map(({ transform }, i): KltPart => {
+      const { layout } = transform;
       const components = seen[i].used();
-      const basis = transform.basis.subarray(0, components * transform.layout.length);
+      const basis = transform.basis.subarray(0, components * layout.length);
+      // Axes of space are a grid.
+      const width = layout.inner > 1 ? source.features[i].shape.at(-1) : undefined;
+      const back = neighbours(vectorsOf(layout), width);
       return {
         transform: { ...transform, components, basis },
         step,
-        model:
-          options.model === 'static'
-            ? TableBank.fromHistograms(seen[i].histograms.slice(0, components), PRECISION)
-            : PredictiveModel.fit(
-                seen[i].features(components),
-                components,
-                neighbours(source.features[i].shape, transform.layout),
-              ),
+        model: seen[i].model(components, options.model ?? 'predictive', back),
       };
     });
     codecs.push(kltCodec(source, parts));
   }
   return codecs;
-}
-
-/** What a fitting pass keeps of one tensor's integers. */
-class Seen {
-  readonly histograms: Histogram[];
-  readonly #components: number;
-  readonly #kept: Int32Array[] = [];
-  #room = KEPT_INTEGERS;
-
-  constructor(transform: LinearTransform) {
-    this.#components = transform.components;
-    this.histograms = Array.from({ length: transform.components }, () => new Histogram());
-  }
-
-  add(integers: Int32Array): void {
-    for (let j = 0, c = 0; j < integers.length; j++) {
-      this.histograms[c].add(integers[j]);
-      if (++c === this.#components) c = 0;
-    }
-    if (this.#room >= integers.length || this.#kept.length === 0) {
-      this.#kept.push(integers);
-      this.#room -= integers.length;
-    }
-  }
-
-  /** One more than the last component that was ever not zero, at least 1. */
-  used(): number {
-    return Math.max(1, this.histograms.findLastIndex((h) => h.low < 0 || h.high > 0) + 1);
-  }
-
-  /** The features kept, the first `components` of each vector. */
-  features(components: number): Int32Array[] {
-    return this.#kept.map((integers) => integers.filter((_, j) => j % this.#components < components));
-  }
-}
-
-/**
- * Vectors back at which neighbours stand: in a grid left, above, and above to both sides; where there is none, the two before.
- * Axes of space are a grid; tokens are one where, with or without a class token, their number is a square.
- */
-function neighbours(shape: readonly number[], { inner, outer }: VectorLayout): number[] {
-  const vectors = inner * outer;
-  const side = [vectors, vectors - 1].map(Math.sqrt).find(Number.isInteger) ?? 1;
-  const width = inner > 1 ? (shape.at(-1) as number) : side;
-  return width > 2 && width < vectors ? [1, width, width + 1, width - 1] : [1, 2];
 }
 
 /**

@@ -4,23 +4,26 @@ export {
   type CodecSource,
   int8DeflateCodec,
   kltCodec,
+  type LearnedParts,
+  learnedCodec,
   rawCodec,
   readCard,
   readCodec,
 } from './file.ts';
 export {
   type FeatureStream,
-  KLT_MODELS,
-  type KltModel,
   type KltStatistics,
   kltCodecs,
   kltStatistics,
   stepForRate,
   vectorLayout,
 } from './fit.ts';
+export { fitLatentModel, KLT_MODELS, type KltModel, type LatentModelOptions } from './fit-model.ts';
 export type { KltPart } from './klt.ts';
+export type { Latent } from './learned.ts';
+export { type OpenTransforms, openTransforms } from './open-transforms.ts';
 export { openParallelDecoder, type ParallelDecoder, type ParallelOptions } from './parallel.ts';
-export { quantize } from './quantizer.ts';
+export { quantize, quantizeBy } from './quantizer.ts';
 export {
   analyze,
   centre,
@@ -29,3 +32,4 @@ export {
   type VectorLayout,
   vectorsOf,
 } from './transform.ts';
+export type { TransformGraphs } from './transform-graphs.ts';

@@ -38,7 +38,7 @@ export async function openParallelDecoder(codecFile: Uint8Array, options: Parall
   // Copies here and below, because a view would take its whole buffer along.
   const entries = new Map([...codec.entries].map(([name, bytes]) => [name, new Uint8Array(bytes)]));
   const threads = await startThreads(Math.min(workers, pieces?.count ?? 1), { entries });
-  const lengths = featureElements(codec.features);
+  const lengths = featureElements(codec.coded);
   /** What the last decoding was done in: fresh memory costs as much time as a copy. */
   let spare: SharedArrayBuffer[] | undefined;
 
@@ -59,7 +59,7 @@ export async function openParallelDecoder(codecFile: Uint8Array, options: Parall
       // Copied, because runtimes refuse tensors on shared memory.
       const values = shared.map((buffer) => new Float32Array(new Float32Array(buffer)));
       spare = shared;
-      return featureTensors(codec.features, values);
+      return featureTensors(codec.coded, values);
     },
     close: () => threads.end(new IsthmusError('ABORTED', 'the decoder was closed; open it again to decode')),
   };

@@ -12,6 +12,17 @@ export function quantize(values: Float32Array | Float64Array, integers: Int32Arr
   }
 }
 
+/** The integers of values in their own units: each times 1 / step, both rounded to float32, as klt's analysis has it. */
+export function quantizeBy(step: number, values: Float32Array): Int32Array {
+  const scale = Math.fround(1 / step);
+  const integers = new Int32Array(values.length);
+  quantize(
+    values.map((value) => value * scale),
+    integers,
+  );
+  return integers;
+}
+
 /** The value that an integer stands for. */
 export function dequantize(integer: number, step: number): number {
   return integer * step;

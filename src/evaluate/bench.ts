@@ -15,7 +15,7 @@ import { climb, type Ladder } from './ladder.ts';
 import { type Listeners, type Log, newLog } from './log.ts';
 import { pictureVersions } from './pictures.ts';
 import { cutLabel, openCuts, plannedPoints, planTask, type TaskPlan, trainingInputs, wantedCuts } from './plan.ts';
-import { PICTURE_WAYS, type Point, WAYS, type Way } from './point.ts';
+import { PICTURE_WAYS, type Point, WAYS } from './point.ts';
 import { RESAMPLES } from './statistics.ts';
 import { type CodecWays, codecLadders, deviceRung, pictureLadders, referenceRung, single } from './ways.ts';
 
@@ -30,8 +30,8 @@ export interface BenchOptions extends Listeners {
   readonly split?: string;
   /** Names of the suite's cuts, or tensors joined by commas. By default the cuts of `codecs`, or else all of the suite's. */
   readonly cuts?: readonly string[];
-  /** All by default. */
-  readonly ways?: readonly Way[];
+  /** Of `WAYS`, all by default. */
+  readonly ways?: readonly (typeof WAYS)[number][];
   /** Images of each task, drawn by seed; all by default. */
   readonly limit?: number;
   /** Seeds the choice of images and of training images, and the bootstrap. 1 by default. */

@@ -1,3 +1,4 @@
+import type { Codec } from '../codec/index.ts';
 import { IsthmusError } from '../errors.ts';
 import { cutNetwork } from '../network.ts';
 import {
@@ -14,6 +15,12 @@ import {
 import { cutGraph, findCuts } from '../split/index.ts';
 import type { Suite } from '../tasks/index.ts';
 
+/** Multiply-accumulates on either side of a cut. */
+interface Macs {
+  readonly head: number;
+  readonly tail: number;
+}
+
 /** A task's network cut at some tensors. */
 export interface Cut {
   readonly tensors: readonly string[];
@@ -23,8 +30,8 @@ export interface Cut {
   /** SHA-256 of the head's model: the same for all tasks that share what lies before the cut. */
   readonly headHash: string;
   readonly tail: Graph;
-  /** Share of the multiply-accumulates that the head does, 0 to 1. */
-  readonly headShare: number;
+  /** Multiply-accumulates of head and tail for one image. */
+  readonly macs: Macs;
   /** Whether images can go through the cut in batches. */
   readonly inBatches: boolean;
 }
@@ -77,23 +84,31 @@ function separates(graph: Graph, tensors: readonly string[]): boolean {
 }
 
 /**
- * Cuts a network. The head's share counts the tail once, over `tokens` tokens where it takes any. Throws what
+ * Cuts a network. The tail's multiply-accumulates are counted once, over `tokens` tokens where it takes any. Throws what
  * `cutNetwork` throws.
  */
 export function openCut(graph: Graph, tensors: readonly string[], picture: string, tokens: number): Cut {
   const { head, tail, headHash } = cutNetwork(graph, tensors, picture);
   const inferred = inferShapes(head);
-  const headMacs = count(head, inferred).totalMacs;
-  const tailMacs = count(tail, undefined, tokenLength(tail, tokens)).totalMacs;
   return {
     tensors,
     name: tensors.join(','),
     headModel: writeGraph(head),
     headHash,
     tail,
-    headShare: headMacs + tailMacs === 0 ? 0 : headMacs / (headMacs + tailMacs),
+    macs: {
+      head: count(head, inferred).totalMacs,
+      tail: count(tail, undefined, tokenLength(tail, tokens)).totalMacs,
+    },
     inBatches: rowsAreImages(inferred, tensors, picture),
   };
+}
+
+/** Share of the multiply-accumulates that a device does, 0 to 1: those of the head, and of the analysis where a codec has one. */
+export function headShareOf({ macs }: Pick<Cut, 'macs'>, { transforms }: Codec): number {
+  const head = macs.head + (transforms ? count(transforms.analysis).totalMacs : 0);
+  const tail = macs.tail + (transforms ? count(transforms.synthesis).totalMacs : 0);
+  return head + tail === 0 ? 0 : head / (head + tail);
 }
 
 /**

@@ -7,7 +7,7 @@ import {
   totalScore,
 } from './statistics.ts';
 
-/** The ways of sending that are measured, in the order of every table. */
+/** The ways of sending that can be asked for. */
 export const WAYS = [
   'reference',
   'device',
@@ -21,7 +21,8 @@ export const WAYS = [
   'klt',
 ] as const;
 
-export type Way = (typeof WAYS)[number];
+/** What a point can be of: those, and codecs that nothing but training makes, which are measured from their files. */
+export type Way = (typeof WAYS)[number] | 'learned';
 
 /** The ways that send pictures. */
 export const PICTURE_WAYS: readonly Way[] = ['png', 'jpeg', 'webp', 'avif'];

@@ -1,11 +1,18 @@
-import { type Codec, type FeatureTensor, int8DeflateCodec, rawCodec } from '../codec/index.ts';
+import {
+  type Codec,
+  type FeatureTensor,
+  int8DeflateCodec,
+  type OpenTransforms,
+  openTransforms,
+  rawCodec,
+} from '../codec/index.ts';
 import { IsthmusError } from '../errors.ts';
 import { pixelsToTensor } from '../tasks/index.ts';
 import type { Tensor } from '../tensor.ts';
 import type { Answerer } from './answerer.ts';
 import { type Bed, pointOf } from './bed.ts';
 import { type Conditions, journaled, measuring } from './conditions.ts';
-import type { Cut } from './cuts.ts';
+import { type Cut, headShareOf } from './cuts.ts';
 import type { Features } from './features.ts';
 import { fitKltLadder, KLT_FIRST } from './fit.ts';
 import type { Input } from './inputs.ts';
@@ -130,29 +137,35 @@ export interface CutBed {
   readonly answerers: readonly Answerer[];
 }
 
-/** The codec at a cut: head, packet, tail. */
+/** The codec at a cut: head, packet, tail; what it runs in sessions is a part of encoding and decoding. */
 export function codecRung(run: Conditions, bed: Bed, at: CutBed, codec: Codec, setting: string): Rung {
   const { cut, features, answerers } = at;
   const way = codec.kind;
   const identity = [cut.headHash, codec.id];
   return rung(run, bed, { way, setting, cut: cut.name, identity }, async () => {
-    const carry = async (input: Input) => carryFeature(codec, await features.of(input));
-    const { inputs } = bed;
-    const sent = await measure(answerers, inputs, carry, measuring(run));
-    return pointOf(bed, { way, setting, cut: cut.name, headShare: cut.headShare, headMs: features.headMs, ...sent });
+    const transforms = await openTransforms(codec, run.open);
+    try {
+      const carry = async (input: Input) => carryFeature(codec, transforms, await features.of(input));
+      const sent = await measure(answerers, bed.inputs, carry, measuring(run));
+      const headShare = headShareOf(cut, codec);
+      return pointOf(bed, { way, setting, cut: cut.name, headShare, headMs: features.headMs, ...sent });
+    } finally {
+      await transforms.release();
+    }
   });
 }
 
-function carryFeature(codec: Codec, feature: readonly Tensor[]): Carried {
+async function carryFeature(codec: Codec, transforms: OpenTransforms, feature: readonly Tensor[]): Promise<Carried> {
   const start = performance.now();
-  const packet = codec.encode(feature);
+  const coded = await transforms.analyze(feature);
+  const packet = codec.encode(coded);
   const encoded = performance.now();
-  const received = codec.decode(packet);
+  const received = await transforms.synthesize(codec.decode(packet));
   const end = performance.now();
   return {
     received,
     bytes: packet.length,
-    idealBytes: codec.idealBytes(feature),
+    idealBytes: codec.idealBytes(coded),
     encodeMs: encoded - start,
     decodeMs: end - encoded,
   };

@@ -1,5 +1,6 @@
 export { type CaptionAnswer, type CaptioningOptions, captioning } from './captioning.ts';
 export { type ClassificationAnswer, type ClassProbability, classification } from './classification.ts';
+export { openCodedTail } from './coded-tail.ts';
 export { topAccuracy } from './metrics/accuracy.ts';
 export { bleu } from './metrics/bleu.ts';
 export { ciderD } from './metrics/cider.ts';

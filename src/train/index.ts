@@ -19,7 +19,7 @@ export { type LogLine, type MeasuredLine, readLog, type StepLine } from './log.t
 export { crossEntropy, topOne, weightedSum } from './losses.ts';
 export { noise } from './noise.ts';
 export type { AdamW, OptimizerSpec, Sgd } from './optimizer.ts';
-export { parseRecipe, type Recipe } from './recipe.ts';
+export { FITTED_KINDS, parseRecipe, type Recipe } from './recipe.ts';
 export { learningRate, type Schedule } from './schedule.ts';
 export {
   type StateTensor,

@@ -1,11 +1,14 @@
 import { z } from 'zod';
-import { CODEC_KINDS, KLT_MODELS } from '../codec/index.ts';
+import { KLT_MODELS } from '../codec/index.ts';
 import { IsthmusError } from '../errors.ts';
+
+/** Kinds of codecs that statistics are enough for. */
+export const FITTED_KINDS = ['raw-f32', 'raw-f16', 'int8-deflate', 'klt'] as const;
 
 /** How a codec is made. Data only; unknown keys are refused. */
 const RECIPE = z
   .strictObject({
-    kind: z.enum(CODEC_KINDS),
+    kind: z.enum(FITTED_KINDS),
     /** The tensors to cut at. */
     cut: z.array(z.string().min(1)).min(1),
     /** klt: the quantization step, in the feature's units. */

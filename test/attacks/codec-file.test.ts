@@ -45,7 +45,7 @@ const tensorOf = (shape: readonly unknown[], dtype = 'float32', name = 'f') => (
 function use(codec: Codec): void {
   const random = uniforms(1);
   for (const scale of [0, 1, 1e30]) {
-    const feature = codec.features.map(({ dtype, shape }) => {
+    const feature = codec.coded.map(({ dtype, shape }) => {
       const values = Float32Array.from({ length: elements(shape) }, () => (random() - 0.5) * scale);
       return fromFloat32(
         dtype,
@@ -56,7 +56,7 @@ function use(codec: Codec): void {
     const packet = codec.encode(feature);
     const decoded = codec.decode(packet);
     for (const [i, { data, shape }] of decoded.entries()) {
-      expect(shape).toEqual(codec.features[i].shape);
+      expect(shape).toEqual(codec.coded[i].shape);
       expect(data.length).toBe(elements(shape));
       expect(toFloat32(decoded[i]).some(Number.isNaN)).toBe(false);
     }
@@ -76,7 +76,7 @@ function outcome(file: Uint8Array): 'refused' | 'works' {
     if (error instanceof IsthmusError) return 'refused';
     throw error;
   }
-  if (codec.features.every(({ shape }) => elements(shape) <= 10_000)) use(codec);
+  if (codec.coded.every(({ shape }) => elements(shape) <= 10_000)) use(codec);
   return 'works';
 }
 

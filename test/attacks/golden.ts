@@ -18,7 +18,7 @@ export interface Subject {
   readonly codec: Codec;
   /** How a report names packets of this codec. */
   readonly kind: string;
-  /** Values of the feature, all tensors together. */
+  /** Values that are coded, all tensors together. */
   readonly values: number;
   /** The integers of a body, where `streams.ts` knows the kind. */
   readonly stream: Stream | null;
@@ -41,7 +41,7 @@ export function subjectOf(
     bytes,
     codec,
     kind: version === 1 ? codec.kind : `${codec.kind} of version ${version}`,
-    values: codec.features.reduce((sum, { shape }) => sum + elements(shape), 0),
+    values: codec.coded.reduce((sum, { shape }) => sum + elements(shape), 0),
     stream: streamOf(codec),
     packets,
   };

@@ -56,20 +56,20 @@ export function judgePacket(subject: Subject, packet: Uint8Array): Outcome {
   } catch (error) {
     return refusal(error, PACKET_CODES);
   }
-  const { features } = codec;
-  demand(tensors.length === features.length, `${tensors.length} tensors`);
+  const { coded } = codec;
+  demand(tensors.length === coded.length, `${tensors.length} tensors`);
   let nan = false;
   for (let i = 0; i < tensors.length; i++) {
     const { dtype, shape, data } = tensors[i];
-    demand(dtype === features[i].dtype && sameList(shape, features[i].shape), `tensor ${i} is ${dtype} [${shape}]`);
-    demand(data.length === elements(features[i].shape), `tensor ${i} has ${data.length} values`);
+    demand(dtype === coded[i].dtype && sameList(shape, coded[i].shape), `tensor ${i} is ${dtype} [${shape}]`);
+    demand(data.length === elements(coded[i].shape), `tensor ${i} has ${data.length} values`);
     nan ||= holdsNaN(tensors[i]);
   }
   if (codec.kind.startsWith('raw')) {
     // NaN may change its payload, and float32 bytes of a float16 tensor are rounded: one step later nothing changes.
     const again = codec.encode(tensors);
     if (nan) return 'accepted';
-    const exact = codec.kind === 'raw-f16' || features.every(({ dtype }) => dtype === 'float32');
+    const exact = codec.kind === 'raw-f16' || coded.every(({ dtype }) => dtype === 'float32');
     demand(same(again, exact ? packet : codec.encode(codec.decode(again))), 'raw values change when sent again');
     return 'accepted';
   }
@@ -111,10 +111,10 @@ export function judgeCodecFile(dice: Dice, file: Uint8Array): Outcome {
 }
 
 function useCodec(dice: Dice, codec: Codec): void {
-  const values = codec.features.reduce((sum, { shape }) => sum + elements(shape), 0);
+  const values = codec.coded.reduce((sum, { shape }) => sum + elements(shape), 0);
   if (values > MOST_VALUES) return;
   const scale = dice.pick([0, 1, 1e4]);
-  const feature = codec.features.map(({ dtype, shape }) =>
+  const feature = codec.coded.map(({ dtype, shape }) =>
     fromFloat32(
       dtype,
       shape,

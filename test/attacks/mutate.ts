@@ -322,6 +322,7 @@ const WORDS = [
   'raw-f16',
   'int8-deflate',
   'klt',
+  'learned',
   'isthmus-codec',
   '__proto__',
   'constructor',

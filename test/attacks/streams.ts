@@ -30,16 +30,16 @@ export interface Stream {
   readonly ends: readonly Int32Array[];
 }
 
-/** The stream of a `klt` codec's packets; null for other kinds. */
+/** The stream of a `klt` or `learned` codec's packets; null for other kinds. */
 export function streamOf(codec: Codec): Stream | null {
-  if (codec.kind !== 'klt') return null;
-  const { parts } = JSON.parse(new TextDecoder().decode(codec.entries.get('codec.json')));
+  if (codec.kind !== 'klt' && codec.kind !== 'learned') return null;
+  const { parts, latents } = JSON.parse(new TextDecoder().decode(codec.entries.get('codec.json')));
   const models: EntropyModel[] = [];
   const lengths: number[] = [];
-  for (const [i, { shape }] of codec.features.entries()) {
-    const { components, layout } = parts[i];
+  for (const [i, { shape }] of codec.coded.entries()) {
+    const { components } = (parts ?? latents)[i];
     models.push(readModel(codec.entries.get(`tables-${i}.bin`) as Uint8Array, components));
-    lengths.push((elements(shape) / layout.length) * components);
+    lengths.push(parts ? (elements(shape) / parts[i].layout.length) * components : elements(shape));
   }
   const banks = models.filter((model) => model instanceof TableBank);
   if (banks.length < models.length) return modelStream(models, lengths);

@@ -7,6 +7,7 @@ import { sealPacket } from '../../src/packet/index.ts';
 import { type Tensor, toFloat32 } from '../../src/tensor.ts';
 import { codeOf } from '../code-of.ts';
 import { feature, fitted, pair, tokens } from './features.ts';
+import { learned } from './learned-codecs.ts';
 
 /** Every codec that a cut can have, under one contract. `error` bounds the difference after a round trip. */
 const codecs: { name: string; codec: Codec; error: (given: Float32Array) => number }[] = [];
@@ -32,10 +33,17 @@ beforeAll(async () => {
       });
     }
   }
+  for (const [step, model] of [
+    [0.05, 'predictive'],
+    [1, 'static'],
+  ] as const) {
+    // half a step in each latent, and float32 rounding
+    codecs.push({ name: `learned ${step} ${model}`, codec: learned(step, model), error: () => step * 0.501 });
+  }
 });
 
 const largest = (x: Float32Array) => x.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
-const given = (codec: Codec, seed: number): Tensor[] => codec.features.map(({ shape }, i) => feature(shape, seed + i));
+const given = (codec: Codec, seed: number): Tensor[] => codec.coded.map(({ shape }, i) => feature(shape, seed + i));
 
 describe('every codec', () => {
   it('decodes what it encoded, within what quantizing may lose', () => {
@@ -44,7 +52,7 @@ describe('every codec', () => {
         const sent = given(codec, seed);
         const got = codec.decode(codec.encode(sent));
         for (const [i, tensor] of got.entries()) {
-          expect(tensor.shape).toEqual(codec.features[i].shape);
+          expect(tensor.shape).toEqual(codec.coded[i].shape);
           const x = toFloat32(sent[i]);
           const y = toFloat32(tensor);
           const worst = x.reduce((worst, value, j) => Math.max(worst, Math.abs(value - y[j])), 0);
@@ -97,7 +105,7 @@ describe('every codec', () => {
       expect(real, name).toBeGreaterThanOrEqual(ideal);
       measured++;
     }
-    expect(measured).toBe(6);
+    expect(measured).toBe(8);
   });
 
   it('takes an ndarray, strided or not', () => {

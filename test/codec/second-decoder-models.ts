@@ -108,7 +108,7 @@ export function takeBody(body: Uint8Array, parts: readonly Part[], version: numb
 
 function takeStream(bytes: Uint8Array, parts: readonly Part[], version: number): bigint[][] {
   const banks = parts.flatMap(({ model, vectors }) => (model.bank ? [{ bank: model.bank, vectors }] : []));
-  const lanes = version === 2 && banks.length === parts.length ? lanesOf(banks) : 1;
+  const lanes = version > 1 && banks.length === parts.length ? lanesOf(banks) : 1;
   const stream = new Stream(bytes, lanes);
   const integers =
     lanes === 32

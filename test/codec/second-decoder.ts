@@ -35,6 +35,7 @@ export interface Definition {
   entries: Record<string, string>;
   levels: number;
   parts: Part[];
+  latents: { name: string; vectors: number; components: number; step: number }[];
   format: string;
   version: number;
 }
@@ -104,7 +105,8 @@ export function openCodec(file: Uint8Array): SecondCodec {
   need(json !== undefined, 'codec.json');
   const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json);
   const definition = JSON.parse(text) as Definition;
-  need(definition.version === 1 || (definition.version === 2 && definition.kind === 'klt'), 'version');
+  const versions = definition.kind === 'learned' ? [3] : definition.kind === 'klt' ? [1, 2] : [1];
+  need(versions.includes(definition.version), 'version');
   need(definition.format === 'isthmus-codec', 'format');
   need(canonical(definition) === text, 'canonical');
   entries.delete('codec.json');
@@ -118,6 +120,9 @@ export function openCodec(file: Uint8Array): SecondCodec {
     need(entries.get(`basis-${i}.f32`)?.length === 4 * part.components * length, 'basis');
     return readModel(entries.get(`tables-${i}.bin`) as Uint8Array, part.components, definition.version === 1 ? 1 : 7);
   });
+  for (const [i, { components }] of (definition.latents ?? []).entries()) {
+    models.push(readModel(entries.get(`tables-${i}.bin`) as Uint8Array, components, 7));
+  }
   return { definition, identity: hash(json).digest().readUInt32LE(0), entries, models };
 }
 
@@ -130,6 +135,7 @@ export function decodePacket(codec: SecondCodec, packet: Uint8Array): { integers
   need(crc(Buffer.concat([packet.subarray(0, 5), packet.subarray(9)]), 0x82f63b78n) === view.getUint32(5, true), 'crc');
   need(view.getUint32(1, true) === codec.identity, 'codec');
   const body = packet.subarray(9);
+  if (definition.kind === 'learned') return learnedBody(codec, body);
   const counts = definition.features.map(({ shape }) => size(shape));
   const { integers, values } =
     definition.kind === 'klt'
@@ -179,6 +185,14 @@ function int8Body(body: Uint8Array, counts: number[], levels: number) {
     need(scale >= 0 && scale < Infinity, 'scale');
     return list.map((n) => Math.fround(Number(n) * scale));
   });
+  return { integers, values };
+}
+
+/** The integers of the latents, and the latents: what the synthesis makes of them is up to the machine. */
+function learnedBody({ definition, models }: SecondCodec, body: Uint8Array) {
+  const parts = definition.latents.map(({ vectors }, i) => ({ model: models[i], vectors }));
+  const integers = takeBody(body, parts, definition.version);
+  const values = integers.map((list, i) => list.map((n) => Math.fround(Number(n) * definition.latents[i].step)));
   return { integers, values };
 }
 

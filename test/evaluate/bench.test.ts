@@ -5,7 +5,7 @@ import { Command } from 'commander';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { addBench } from '../../src/cli/bench.ts';
-import { type Codec, int8DeflateCodec } from '../../src/codec/index.ts';
+import { type Codec, fitLatentModel, int8DeflateCodec, learnedCodec } from '../../src/codec/index.ts';
 import {
   type BenchOptions,
   type BenchResult,
@@ -15,7 +15,10 @@ import {
   type Point,
   WAYS,
 } from '../../src/evaluate/index.ts';
+import { openNetwork } from '../../src/network.ts';
+import { buildGraph, count, node } from '../../src/onnx/index.ts';
 import { openOnnxRuntimeNode } from '../../src/runtime/index.ts';
+import { tensor } from '../../src/tensor.ts';
 import { makeTinySuite, TINY_CUT } from '../tasks/tiny-suite.ts';
 
 let root: string;
@@ -182,6 +185,48 @@ describe('bench', () => {
     expect(point.bytes).toBeCloseTo(sizes.reduce((a, b) => a + b, 0) / 24, 9);
     expect(point.bytesMax).toBe(Math.max(...sizes));
     expect(sizes.sort((a, b) => a - b)[11]).toBe(point.bytesP50);
+  });
+
+  it('runs the networks of a learned codec, and counts its analysis on the side of the device', async () => {
+    const port = (name: string) => ({ name, dtype: 'float32', shape: ['batch', 17, 16] }) as const;
+    const one = tensor(
+      'float32',
+      [16, 16],
+      Float32Array.from({ length: 256 }, (_, i) => (i % 17 === 0 ? 1 : 0)),
+    );
+    const graph = (from: string, to: string, nodes: ReturnType<typeof node>[]) =>
+      buildGraph({ opset: 17, inputs: [port(from)], outputs: [port(to)], nodes, initializers: { one } });
+    const features = [{ name: TINY_CUT, dtype: 'float32', shape: [1, 17, 16] }] as const;
+    const codec = learnedCodec(
+      { features },
+      {
+        analysis: graph(TINY_CUT, 'latent', [node('MatMul', [TINY_CUT, 'one'], ['latent'])]),
+        synthesis: graph('latent', TINY_CUT, [node('Identity', ['latent'], [TINY_CUT])]),
+        latents: [
+          {
+            name: 'latent',
+            vectors: 17,
+            components: 16,
+            step: 2 ** -10,
+            model: fitLatentModel([Int32Array.from({ length: 17 * 16 }, (_, i) => (i * 997) % 2048)], 16),
+          },
+        ],
+      },
+    );
+    const { points, summary } = await run({
+      codecs: ['fine', 'same'].map((name) => ({ name, codec })),
+      ways: ['raw-f32'],
+      tasks: ['classification'],
+      limit: 8,
+    });
+    const [raw, fine] = points;
+    expect(fine).toMatchObject({ way: 'learned', setting: 'fine (file)', cut: TINY_CUT, loss: 0, agreement: 100 });
+    expect(fine.bytes).toBeLessThan(raw.bytes);
+    expect(fine.bytes).toBeLessThanOrEqual((fine.idealBytes as number) * 1.005 + 5);
+    const { totalMacs } = count((await openNetwork(dir, 'classification')).graph);
+    const macs = 17 * 16 * 16;
+    expect(fine.headShare).toBeCloseTo((raw.headShare * totalMacs + macs) / (totalMacs + macs), 9);
+    expect(summary.filter(({ way }) => way === 'learned')).toHaveLength(1);
   });
 
   it('takes a middle cut where the suite names none', async () => {

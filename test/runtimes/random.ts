@@ -19,13 +19,13 @@ const MOST_FEATURES = 50;
  */
 export function randomPackets(codec: Codec, seed: number, hash: Hash): number {
   const next = words(seed);
-  const size = codec.features.reduce((sum, { shape }) => sum + elements(shape), 0);
+  const size = codec.coded.reduce((sum, { shape }) => sum + elements(shape), 0);
   const features = Math.max(1, Math.min(MOST_FEATURES, Math.ceil(RANDOM_VALUES / Math.max(1, size))));
   for (let i = 0; i < features; i++) {
     const scale = 2 ** ((next() % 16) - 6);
     const floats = (length: number) => Float32Array.from({ length }, () => (next() / 2 ** 31 - 1) * scale);
     const packet = codec.encode(
-      codec.features.map(({ dtype, shape }) => fromFloat32(dtype, shape, floats(elements(shape)))),
+      codec.coded.map(({ dtype, shape }) => fromFloat32(dtype, shape, floats(elements(shape)))),
     );
     hash.update(packet);
     hash.update(integerBytes(codec, packet) ?? new Uint8Array());
