@@ -54,7 +54,8 @@ const Gelu: Rule = (node, g, dy) => {
 };
 
 export const ACTIVATIONS: Readonly<Record<string, Rule>> = {
-  Relu: ofEach((g, dy, x) => g.where(g.greater(x, 0), dy, 0)),
+  // A product, since Where reads and writes three times as much.
+  Relu: ofEach((g, dy, x) => g.mul(dy, g.cast(g.greater(x, 0), g.dtype(dy)))),
   LeakyRelu: shaped({ alpha: 0.01 }, (g, dy, x, _, { alpha }) => g.where(g.greater(x, 0), dy, g.mul(dy, alpha))),
   PRelu: broadcasting((g, dy, [x, slope]) => {
     const isNegative = g.less(x, 0);

@@ -2,28 +2,20 @@ import { hasAttribute, intAttribute, intsAttribute, stringAttribute } from '../.
 import type { NodeProto } from '../../onnx/onnx_pb.ts';
 import type { Backward } from '../backward.ts';
 import type { Rule } from '../rule.ts';
+import { correlate } from './taps.ts';
 import { spread, type Window, windowOf } from './window.ts';
-
-/** A convolution's parts: x, in groups of channels, and dy at its output; `like` has the lengths of x. */
-interface Convolved {
-  readonly x: string;
-  readonly like: string;
-  readonly dy: string;
-  readonly window: Window;
-  readonly group: number;
-  /** Channels of x in a group. */
-  readonly inGroup: number;
-}
 
 /** y = x * w + bias: dx spreads dy by w, dw correlates x with dy, dbias sums dy. */
 const Conv: Rule = (node, g, [dy]) => {
   const [x, w, bias] = node.input;
-  const [, inGroup, ...kernel] = lengthsOfWeights(node, g);
+  const [y] = node.output;
+  const lengths = lengthsOfWeights(node, g);
+  const kernel = lengths.slice(2);
   const group = intAttribute(node, 'group', 1);
   const window = windowOf(node, g, x, kernel);
   return [
     g.wants(x) ? spread(g, dy as string, w, x, window, group) : undefined,
-    g.wants(w) ? weights(g, { x, like: x, dy: dy as string, window, group, inGroup }) : undefined,
+    g.wants(w) ? correlate(g, { x, xLike: x, dy: dy as string, dyLike: y, window, group, lengths }) : undefined,
     bias ? sumOfChannels(g, dy as string, kernel.length) : undefined,
   ];
 };
@@ -32,13 +24,14 @@ const Conv: Rule = (node, g, [dy]) => {
 const ConvTranspose: Rule = (node, g, [dy]) => {
   const [x, w, bias] = node.input;
   const [y] = node.output;
-  const [, inGroup, ...kernel] = lengthsOfWeights(node, g);
+  const lengths = lengthsOfWeights(node, g);
+  const kernel = lengths.slice(2);
   const group = intAttribute(node, 'group', 1);
   const window = transposedWindow(node, g, kernel);
   const { strides, dilations, before, after } = window;
   return [
     g.emit('Conv', [dy, w], { strides, dilations, pads: [...before, ...after], group }),
-    g.wants(w) ? weights(g, { x: dy as string, like: y, dy: x, window, group, inGroup }) : undefined,
+    g.wants(w) ? correlate(g, { x: dy as string, xLike: y, dy: x, dyLike: x, window, group, lengths }) : undefined,
     bias ? sumOfChannels(g, dy as string, kernel.length) : undefined,
   ];
 };
@@ -76,29 +69,6 @@ function lengthsOfWeights(node: NodeProto, g: Backward): number[] {
 
 function sumOfChannels(g: Backward, dy: string, positions: number): string {
   return g.reduceSum(dy, [0, ...Array.from({ length: positions }, (_, axis) => axis + 2)], false);
-}
-
-/**
- * dw of [features, channels of a group, ...kernel], itself a convolution: the batch takes the place of the channels, dy
- * that of the kernel, and strides and dilations change places. Groups stay groups.
- */
-function weights(g: Backward, { x, like, dy, window, group, inGroup }: Convolved): string {
-  const { kernel, strides, dilations, before, after } = window;
-  const axes = kernel.map((_, axis) => axis + 2);
-  const swapped = [1, 0, ...axes];
-  let batchLast = g.transpose(x, swapped);
-  if (group > 1) {
-    // [batch, group * inGroup, ...] to [inGroup, group * batch, ...]
-    const lengths = g.lengthsOf(like, 2, kernel.length + 2);
-    const apart = g.reshape(x, g.concatInts([g.lengthsOf(like, 0, 1), g.ints([group, inGroup]), lengths]));
-    const turned = g.transpose(apart, [2, 1, 0, ...axes.map((axis) => axis + 1)]);
-    batchLast = g.reshape(turned, g.concatInts([g.ints([inGroup, -1]), lengths]));
-  }
-  const attributes = { strides: dilations, dilations: strides, pads: [...before, ...after], group };
-  const taps = g.emit('Conv', [batchLast, g.transpose(dy, swapped)], attributes);
-  // Positions after the last window are further taps, which the kernel does not have.
-  const cropped = g.emit('Slice', [taps, g.ints(kernel.map(() => 0)), g.ints(kernel), g.ints(axes)]);
-  return g.transpose(cropped, swapped);
 }
 
 export const CONV: Readonly<Record<string, Rule>> = { Conv, ConvTranspose };

@@ -58,6 +58,7 @@ function padsOf(
  */
 export function spread(g: Backward, dy: string, kernel: string, x: string, window: Window, group: number): string {
   const { strides, dilations, before, after } = window;
+  if (isDense(window)) return mirrored(g, dy, kernel, window, group);
   const rank = g.rank(x);
   const lengths = g.lengths(x)?.slice(2);
   if (lengths !== undefined && !window.isCeiled) {
@@ -73,4 +74,34 @@ export function spread(g: Backward, dy: string, kernel: string, x: string, windo
   const outer = g.emit('Slice', [g.emit('Shape', [whole], {}, 'int64'), g.ints([0]), g.ints([2])]);
   const all = g.concatInts([outer, g.lengthsOf(x, 2, rank)]);
   return place(g, whole, all, g.ints([0, 0, ...before.map((pad) => -pad)]));
+}
+
+/** Whether a window starts at every position, and padding reaches no further than its kernel does. */
+function isDense({ kernel, strides, dilations, before, after }: Window): boolean {
+  return kernel.every((length, axis) => {
+    const reach = dilations[axis] * (length - 1);
+    return strides[axis] === 1 && before[axis] <= reach && after[axis] <= reach;
+  });
+}
+
+/** Where windows are dense, a convolution with the mirrored kernel, which ONNX Runtime spreads over threads better. */
+function mirrored(g: Backward, dy: string, kernel: string, window: Window, group: number): string {
+  const { kernel: lengths, dilations, before, after } = window;
+  const axes = lengths.map((_, axis) => axis + 2);
+  const pads = [before, after].map((padding) =>
+    padding.map((pad, axis) => dilations[axis] * (lengths[axis] - 1) - pad),
+  );
+  const all = (value: number) => g.ints(lengths.map(() => value));
+  // From the last tap to before the first, which no negative position names.
+  const toStart = all(-(2 ** 31));
+  const isPoint = lengths.every((length) => length === 1);
+  const turned = isPoint ? kernel : g.emit('Slice', [kernel, all(-1), toStart, g.ints(axes), all(-1)]);
+  const perm = [1, 0, ...axes];
+  if (group === 1) return g.emit('Conv', [dy, g.transpose(turned, perm)], { dilations, pads: pads.flat() });
+  // [group * features, channels, ...] to [group * channels, features, ...]
+  const channels = (g.lengths(kernel) as number[])[1];
+  const apart = g.reshape(turned, [group, -1, channels, ...lengths]);
+  const swapped = g.transpose(apart, [0, 2, 1, ...axes.map((axis) => axis + 1)]);
+  const filters = g.reshape(swapped, [group * channels, -1, ...lengths]);
+  return g.emit('Conv', [dy, filters], { dilations, pads: pads.flat(), group });
 }
