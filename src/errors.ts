@@ -35,6 +35,7 @@ export const ERROR_CODES = {
     'A loss or gradient is no longer finite. Go on from the last checkpoint with a lower rate, or clip.',
   CHECKPOINT_INVALID: 'A checkpoint is damaged, or no checkpoint. Start from another one or anew.',
   CHECKPOINT_FOREIGN: 'A checkpoint belongs to another recipe or graph. Use the one that it was made with.',
+  RECIPE_INVALID: 'A recipe file is no JSON, or says what a recipe cannot. Correct the lines that the message names.',
   TOO_MANY_BAD_INPUTS: 'More inputs failed than a run may skip. Mend the data.',
 } as const;
 

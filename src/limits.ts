@@ -35,6 +35,10 @@ export interface Limits {
   checkpointHeaderBytes: number;
   /** Bytes of a JSON file (suite, labels, questions). */
   jsonBytes: number;
+  /** Bytes of a recipe file; a long one, with comments, has a few thousand. */
+  recipeBytes: number;
+  /** Depth of values within values of a recipe; real ones nest four or five deep. */
+  recipeNesting: number;
   /** Bytes of an image file. */
   imageBytes: number;
   /** Pixels of an image, counted before it is decoded. */
@@ -59,6 +63,8 @@ export const DEFAULT_LIMITS: Readonly<Limits> = {
   checkpointBytes: 2 ** 33,
   checkpointHeaderBytes: 16 * 2 ** 20,
   jsonBytes: 256 * 2 ** 20,
+  recipeBytes: 2 ** 20,
+  recipeNesting: 32,
   imageBytes: 64 * 2 ** 20,
   imagePixels: 64_000_000,
   questionCharacters: 1_000,

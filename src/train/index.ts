@@ -20,6 +20,7 @@ export { crossEntropy, topOne, weightedSum } from './losses.ts';
 export { noise } from './noise.ts';
 export type { AdamW, OptimizerSpec, Sgd } from './optimizer.ts';
 export { FITTED_KINDS, parseRecipe, type Recipe } from './recipe.ts';
+export { type RecipeFile, readRecipeFile, recipeJsonSchema } from './recipe-file.ts';
 export { learningRate, type Schedule } from './schedule.ts';
 export {
   type StateTensor,
