@@ -5,7 +5,7 @@ import { CASES } from './cases.ts';
 import { checkRule } from './check.ts';
 
 /** Random samples for each operator set, in turn of constant and of symbolic lengths. */
-const SAMPLES = 6;
+const SAMPLES = 4;
 
 describe('each rule agrees with central differences', () => {
   for (const [i, { op, opsets = [13, 21], draw, isSingle }] of CASES.entries()) {
@@ -14,7 +14,7 @@ describe('each rule agrees with central differences', () => {
       for (const opset of opsets) {
         for (let seed = 1; seed <= SAMPLES; seed++) {
           const sample = draw(new Draw(1000 * opset + seed, opset));
-          const { dtype, error } = await checkRule(op, opset, sample, seed, seed % 2 === 0, { isSingle });
+          const { dtype, error } = await checkRule(op, opset, sample, seed, { isOpen: seed % 2 === 0, isSingle });
           const what = `${op} ${opset}, sample ${seed}: ${dtype}, ${JSON.stringify(sample)}`;
           expect(error, what).toBeLessThan(dtype === 'float64' ? 1e-6 : 5e-3);
         }

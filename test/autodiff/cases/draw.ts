@@ -1,6 +1,6 @@
 import { elements } from '../../../src/tensor.ts';
 import { uniforms } from '../../codec/features.ts';
-import type { Input, Sample } from '../check.ts';
+import type { Input, Sample } from '../applied.ts';
 
 /** Draws what a sample is made of. */
 export class Draw {

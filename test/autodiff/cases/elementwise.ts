@@ -1,5 +1,5 @@
 import { elements } from '../../../src/tensor.ts';
-import type { Input, Sample } from '../check.ts';
+import type { Input, Sample } from '../applied.ts';
 import { type Case, type Draw, list, scalar } from './draw.ts';
 
 const unary = (

@@ -1,4 +1,4 @@
-import type { Input, Sample } from '../check.ts';
+import type { Input, Sample } from '../applied.ts';
 import type { Case } from './draw.ts';
 
 const activation = (op: string, hasBias: boolean): Case => ({

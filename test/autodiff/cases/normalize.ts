@@ -1,4 +1,4 @@
-import type { Input } from '../check.ts';
+import type { Input } from '../applied.ts';
 import type { Case } from './draw.ts';
 
 /** x, a scale and a bias or none, over the axes from one on. */

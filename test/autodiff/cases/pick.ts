@@ -1,5 +1,5 @@
 import { elements } from '../../../src/tensor.ts';
-import type { Input } from '../check.ts';
+import type { Input } from '../applied.ts';
 import { type Case, type Draw, fed, list } from './draw.ts';
 
 const slice: Case = {

@@ -1,4 +1,4 @@
-import type { Input, Sample } from '../check.ts';
+import type { Input, Sample } from '../applied.ts';
 import { type Case, fed, list } from './draw.ts';
 
 const reduction = (op: string, values: 'distinct' | 'positive' | 'any' = 'any'): Case => ({

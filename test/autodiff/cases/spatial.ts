@@ -1,4 +1,4 @@
-import type { Input } from '../check.ts';
+import type { Input } from '../applied.ts';
 import { type Case, type Draw, fed, list } from './draw.ts';
 
 /** Kernel, strides, dilations and pads for some positions, and lengths that they fit into. */
@@ -103,6 +103,26 @@ const resize: Case = {
   },
 };
 
+/** As PyTorch's exporter writes its interpolation. */
+const interpolation: Case = {
+  op: 'Resize',
+  opsets: [13, 18],
+  draw: (d) => {
+    const shape = [d.int(1, 2), d.int(1, 2), d.int(2, 4), d.int(2, 4)];
+    const sizes = list(...shape.slice(0, 2), d.int(2, 8), d.int(2, 8));
+    const smooth = {
+      mode: d.pick('linear', 'cubic'),
+      coordinate_transformation_mode: d.pick('half_pixel', 'align_corners'),
+    };
+    const attributes = d.pick<Record<string, string | number>>(
+      { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' },
+      { ...smooth, cubic_coeff_a: -0.75 },
+      { ...smooth, cubic_coeff_a: -0.75, ...(d.opset < 18 ? {} : { antialias: 1 }) },
+    );
+    return { inputs: [d.real(shape), undefined, undefined, sizes], attributes };
+  },
+};
+
 export const SPATIAL: readonly Case[] = [
   convolution,
   transposedConvolution,
@@ -145,4 +165,5 @@ export const SPATIAL: readonly Case[] = [
     draw: (d) => ({ inputs: [d.real([2, 2, ...d.shape(1, 2)], -2, 2, [0])], attributes: { p: d.int(1, 3) } }),
   },
   resize,
+  interpolation,
 ];
