@@ -38,7 +38,7 @@ it.each<Way>([
     const d = new Draw(7, 17);
     const x = d.real([2, channels, ...kernel.map((length) => length + 3)]);
     const w = { ...d.real([features, channels / group, ...kernel]), isFixedShape: true };
-    const { error } = await checkRule('Conv', 17, { inputs: [x, w], attributes }, 5, isOpen);
+    const { error } = await checkRule('Conv', 17, { inputs: [x, w], attributes }, 5, { isOpen });
     expect(error).toBeLessThan(5e-3);
   }
 });
