@@ -2,17 +2,15 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Codec, fitLatentModel, learnedCodec, openTransforms, rawCodec } from '../src/codec/index.ts';
+import { openTransforms, rawCodec } from '../src/codec/index.ts';
 import { openDevice } from '../src/device.ts';
 import { openHalves } from '../src/halves.ts';
 import { cutNetwork, openNetwork } from '../src/network.ts';
-import { buildGraph, node, writeGraph } from '../src/onnx/index.ts';
+import { writeGraph } from '../src/onnx/index.ts';
 import { type OpenSession, openOnnxRuntimeNode } from '../src/runtime/index.ts';
 import { openTail, prepare } from '../src/tasks/index.ts';
-import { tensor } from '../src/tensor.ts';
-import { uniforms } from './codec/features.ts';
 import { failure } from './runtime/contract.ts';
-import { TINY } from './tasks/tiny-graphs.ts';
+import { TINY_SOURCE, tinyLearned } from './tasks/tiny-learned.ts';
 import { makeTinySuite, TINY_CUT } from './tasks/tiny-suite.ts';
 
 let dir: string;
@@ -21,9 +19,6 @@ beforeAll(async () => {
   await makeTinySuite(dir, 7, { images: 2, splits: ['val'] });
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
-
-const { tokens, width } = TINY;
-const source = { features: [{ name: TINY_CUT, dtype: 'float32', shape: [1, tokens, width] }] } as const;
 
 /** The runtime, and how many sessions it has open. */
 function counted(): { open: OpenSession; sessions: () => number } {
@@ -44,31 +39,6 @@ function counted(): { open: OpenSession; sessions: () => number } {
   };
 }
 
-/** Latents as wide as the feature: turned, and turned back. With `apart` the graphs hold what operator set 13 gave another meaning. */
-function learned(apart = false): Codec {
-  const random = uniforms(3);
-  const turn = (size: number) => Float32Array.from({ length: size * size }, () => (random() - 0.5) / Math.sqrt(size));
-  const port = (name: string) => ({ name, dtype: 'float32', shape: ['n', tokens, width] }) as const;
-  const transform = (from: string, to: string) =>
-    buildGraph({
-      opset: apart ? 12 : 17,
-      inputs: [port(from)],
-      outputs: [port(to)],
-      nodes: apart
-        ? [node('MatMul', [from, 'w'], ['turned']), node('Softmax', ['turned'], [to], { axis: 2 })]
-        : [node('MatMul', [from, 'w'], [to])],
-      initializers: { w: tensor('float32', [width, width], turn(width)) },
-    });
-  const samples = [Int32Array.from({ length: tokens * width }, () => Math.round(20 * (random() - 0.5)))];
-  return learnedCodec(source, {
-    analysis: transform(TINY_CUT, 'latent'),
-    synthesis: transform('latent', TINY_CUT),
-    latents: [
-      { name: 'latent', vectors: tokens, components: width, step: 0.125, model: fitLatentModel(samples, width) },
-    ],
-  });
-}
-
 const picture = () => join(dir, 'images/val/0000.png');
 
 describe('the two halves', () => {
@@ -77,7 +47,7 @@ describe('the two halves', () => {
     ['a session for each graph where they do not chain', true, 4],
   ])('with a learned codec: %s, and the answer of all steps by hand', async (_, apart, opened) => {
     const network = await openNetwork(dir, 'classification');
-    const codec = learned(apart);
+    const codec = tinyLearned(apart);
     const { open, sessions } = counted();
     const { device, edge } = await openHalves(network, codec, open);
     expect(sessions()).toBe(opened);
@@ -106,9 +76,9 @@ describe('the two halves', () => {
   it('with a learned codec: the synthesis runs once for all tokens of a caption', async () => {
     const network = await openNetwork(dir, 'captioning');
     for (const [codec, opened] of [
-      [learned(), 3],
-      [rawCodec('raw-f32', source), 3],
-      [learned(true), 5],
+      [tinyLearned(), 3],
+      [rawCodec('raw-f32', TINY_SOURCE), 3],
+      [tinyLearned(true), 5],
     ] as const) {
       const { open, sessions } = counted();
       const { device, edge } = await openHalves(network, codec, open);
@@ -124,7 +94,7 @@ describe('the two halves', () => {
   it('are refused where the codec is for another cut, before anything is opened', async () => {
     const { graph, input } = await openNetwork(dir, 'classification');
     const { head } = cutNetwork(graph, [TINY_CUT], input.name);
-    const other = rawCodec('raw-f32', { features: [{ ...source.features[0], name: 'elsewhere' }] });
+    const other = rawCodec('raw-f32', { features: [{ ...TINY_SOURCE.features[0], name: 'elsewhere' }] });
     const { open, sessions } = counted();
     await expect(openDevice({ input, head, codec: other, open })).rejects.toEqual(failure('INVALID_ARGUMENT'));
     expect(sessions()).toBe(0);
@@ -139,7 +109,7 @@ describe('the two halves', () => {
       if (left-- === 0) throw new Error('no more');
       return open(model, options);
     };
-    await expect(openDevice({ input: network.input, head, codec: learned(true), open: failing })).rejects.toThrow(
+    await expect(openDevice({ input: network.input, head, codec: tinyLearned(true), open: failing })).rejects.toThrow(
       'no more',
     );
     expect(sessions()).toBe(0);

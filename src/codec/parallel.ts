@@ -12,7 +12,7 @@ export interface ParallelOptions {
 /** Decodes packets in threads. An idle one keeps no process alive. */
 export interface ParallelDecoder {
   /**
-   * What the codec's own `decode` gives, to the last bit, without blocking the caller's thread. Calls may overlap.
+   * What the codec's own `decode` gives (of a learned codec the latents), to the last bit, without blocking the caller's thread. Calls may overlap.
    * Rejects with the `PACKET_…` errors, `ABORTED` after `signal` or {@link close}, and
    * `RUNTIME_RUN` where a thread has ended.
    */

@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readNpy, writeNpy } from '../../src/cli/npy.ts';
-import { readCodec } from '../../src/codec/index.ts';
+import { openTransforms, readCodec } from '../../src/codec/index.ts';
 import { mainGraph, openGraph, saveGraph } from '../../src/onnx/index.ts';
+import { openOnnxRuntimeNode } from '../../src/runtime/index.ts';
+import { tinyLearned } from '../tasks/tiny-learned.ts';
 import { makeTinySuite, TINY_CUT } from '../tasks/tiny-suite.ts';
 import { isthmus, MAIN } from './run.ts';
 
@@ -113,6 +115,36 @@ describe('fit, encode, inspect, decode', () => {
     expect(run('encode', 'a.npy', '--codec', 'a.codec', '--out', 'b.packet').out).toMatch(/^b\.packet: \d+ bytes\n$/);
     expect(run('inspect', 'a.codec').out).toMatch(/codec, \d+ bytes[\s\S]*basis-0\.f32[\s\S]*card and directory/);
     expect(run('inspect', 'tiny/models/trunk.onnx').out).toMatch(/model, \d+ bytes[\s\S]*multiply-accumulates/);
+  });
+
+  it('carry them through the networks of a learned codec', async () => {
+    const codec = tinyLearned();
+    writeFileSync(join(dir, 'learned.codec'), codec.toBytes('# Learned\n'));
+    const packet = (name: string) => new Uint8Array(readFileSync(join(dir, name)));
+    const carry = ['--codec', 'learned.codec', '--out'];
+    expect(run('split', 'tiny/models/trunk.onnx', '--at', TINY_CUT, '--out', 'halves').status).toBe(0);
+    expect(run('encode', 'photo.jpg', '--head', 'halves/head.onnx', ...carry, 'l.packet').err).toBe('');
+    const [written] = JSON.parse(run('decode', 'l.packet', ...carry, 'l.npy', '--json').out);
+    expect(written).toEqual({ name: TINY_CUT, shape: codec.features[0].shape, file: 'l.npy' });
+
+    const transforms = await openTransforms(codec, openOnnxRuntimeNode);
+    const [wanted] = await transforms.synthesize(codec.decode(packet('l.packet')));
+    const feature = await readNpy(join(dir, 'l.npy'));
+    expect(feature.data).toEqual(wanted.data);
+    expect(run('encode', 'l.npy', ...carry, 'again.packet').err).toBe('');
+    expect(packet('again.packet')).toEqual(codec.encode(await transforms.analyze([feature])));
+    await transforms.release();
+
+    const ofPacket = JSON.parse(run('inspect', 'l.packet', '--codec', 'learned.codec', '--json').out);
+    expect(ofPacket.items.map(({ what }: { what: string }) => what)).toContain('latent, components 0 to 7');
+    const { facts, items } = JSON.parse(run('inspect', 'learned.codec', '--json').out);
+    expect(facts).toMatchObject({
+      kind: 'learned',
+      latents: ['latent float32 [1, 17, 16]'],
+      analysis: '256 parameters, 4352 multiply-accumulates',
+    });
+    expect(items.map(({ what }: { what: string }) => what)).toContain('analysis.onnx');
+    expect(run('fit', 'tiny', '--at', TINY_CUT, '--kind', 'learned', '--out', 'x.codec').status).toBe(2);
   });
 
   it('fits on models and a folder of pictures without a suite, for every kind', () => {

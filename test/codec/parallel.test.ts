@@ -10,6 +10,7 @@ import { uniforms } from '../entropy/cases.ts';
 import { buildFloor, ROOT } from '../runtime/built.ts';
 import { failure } from '../runtime/contract.ts';
 import { feature, fitted, pair } from './features.ts';
+import { learned } from './learned-codecs.ts';
 
 const SIDE = 257;
 const CHANNELS = 32;
@@ -128,10 +129,11 @@ describe('a decoder in threads', () => {
       int8DeflateCodec(pair),
       ...(await fitted(pair, [0.5])),
       kltCodec(pair, [part({ outer: 1, length: 6, inner: 25 }, 5), part({ outer: 1, length: 10, inner: 1 }, 6)], 1),
+      learned(0.5, 'static'),
     ];
     for (const codec of codecs) {
       const decoder = await open(codec.toBytes(), { workers: 2 });
-      const sent = codec.encode(codec.features.map(({ shape }, i) => feature(shape, i)));
+      const sent = codec.encode(codec.coded.map(({ shape }, i) => feature(shape, i)));
       expect(same(await decoder.decode(sent), codec.decode(sent)), codec.kind).toBe(true);
       await expect(decoder.decode(sent.slice(0, -1))).rejects.toEqual(failure('PACKET_TRUNCATED'));
       const longer = sealPacket(codec.id, Uint8Array.of(...sent.subarray(9), 0, 0));

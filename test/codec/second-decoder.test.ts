@@ -5,6 +5,7 @@ import { type Codec, readCodec } from '../../src/codec/index.ts';
 import { lanesFor, ParametricModel, SCALES, SHAPES, TableBank } from '../../src/entropy/index.ts';
 import { toFloat32 } from '../../src/tensor.ts';
 import { feature, fitted, pair, tokens } from './features.ts';
+import { learned } from './learned-codecs.ts';
 import { decodePacket, openCodec, Refused } from './second-decoder.ts';
 import { readModel as readSecond } from './second-decoder-models.ts';
 import { parametricTable } from './second-decoder-parametric.ts';
@@ -85,13 +86,14 @@ describe('on codecs that were fitted', () => {
   const codecs: Codec[] = [];
   beforeAll(async () => {
     for (const source of [tokens, pair]) codecs.push(...(await fitted(source, [0.1, 2])));
+    codecs.push(learned(0.1, 'predictive'), learned(2, 'static'));
   });
 
   it('decodes to the same numbers', () => {
     for (const codec of codecs) {
       const second = openCodec(codec.toBytes('# A card'));
       for (let seed = 500; seed < 505; seed++) {
-        const packet = codec.encode(codec.features.map(({ shape }, i) => feature(shape, seed + i)));
+        const packet = codec.encode(codec.coded.map(({ shape }, i) => feature(shape, seed + i)));
         const first = codec.decode(packet);
         expect(decodePacket(second, packet).values).toEqual(first.map((tensor) => [...toFloat32(tensor)]));
       }
