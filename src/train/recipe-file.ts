@@ -42,13 +42,17 @@ export async function readRecipeFile<Schema extends z.ZodType>(
 }
 
 /**
- * The form of a recipe as JSON Schema (draft 2020-12), by which editors complete and check it: descriptions and defaults are
- * those of the form; `title` is shown on top. The key `$schema`, which names the file of this, is allowed.
+ * The form of a recipe as JSON Schema, by which editors complete and check it: descriptions and defaults are those of the
+ * form; `title` is shown on top. The key `$schema`, which names the file of this, is allowed. Draft 7, which all of them know.
  */
 export function recipeJsonSchema(schema: z.ZodType, title: string): Record<string, unknown> {
-  const { $schema, properties, ...form } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+  const { $schema, properties, ...form } = z.toJSONSchema(schema, {
+    io: 'input',
+    target: 'draft-7',
+    unrepresentable: 'any',
+  });
   const own = { type: 'string', description: 'The JSON Schema of this file, for editors.' };
-  return { $schema, title, ...form, properties: { $schema: own, ...properties } };
+  return { $schema, title, ...form, properties: { ...properties, $schema: own } };
 }
 
 function textOf(bytes: Uint8Array, file: string): string {

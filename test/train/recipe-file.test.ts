@@ -214,7 +214,7 @@ describe('recipeJsonSchema', () => {
   it('says for editors what the form says: kinds, defaults, descriptions, and that other keys are refused', () => {
     const schema = recipeJsonSchema(FORM, 'A recipe');
     expect(schema).toMatchObject({
-      $schema: 'https://json-schema.org/draft/2020-12/schema',
+      $schema: 'http://json-schema.org/draft-07/schema#',
       title: 'A recipe',
       type: 'object',
       required: ['model', 'cut', 'transform'],
