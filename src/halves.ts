@@ -21,5 +21,9 @@ export async function openHalves<Name extends TaskName>(
   const { head, tail } = cutNetwork(graph, cut, input.name);
   const device = await openDevice({ input, head, codec, open });
   const ofName = task as Task<unknown, unknown, unknown> as Task<AskOf<Name>, AnswerOf<Name>, unknown>;
-  return { device, edge: await openEdge({ tail, codec, task: ofName, open }) };
+  const edge = await openEdge({ tail, codec, task: ofName, open }).catch(async (thrown) => {
+    await device.release();
+    throw thrown;
+  });
+  return { device, edge };
 }

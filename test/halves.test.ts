@@ -102,16 +102,17 @@ describe('the two halves', () => {
 
   it('open nothing for good where a part of them cannot be opened', async () => {
     const network = await openNetwork(dir, 'classification');
-    const { head } = cutNetwork(network.graph, [TINY_CUT], network.input.name);
     const { open, sessions } = counted();
-    let left = 1;
-    const failing: OpenSession = async (model, options) => {
-      if (left-- === 0) throw new Error('no more');
-      return open(model, options);
-    };
-    await expect(openDevice({ input: network.input, head, codec: tinyLearned(true), open: failing })).rejects.toThrow(
-      'no more',
-    );
-    expect(sessions()).toBe(0);
+    // Head, analysis, tail and synthesis, in this order.
+    for (const opened of [1, 2, 3]) {
+      let left = opened;
+      const failing: OpenSession = async (model, options) => {
+        if (left-- === 0) throw new Error('no more');
+        return open(model, options);
+      };
+      await expect(openHalves(network, tinyLearned(true), failing)).rejects.toThrow('no more');
+      expect(left).toBe(-1);
+      expect(sessions()).toBe(0);
+    }
   });
 });
