@@ -19,16 +19,10 @@ export { type LogLine, type MeasuredLine, readLog, type StepLine } from './log.t
 export { crossEntropy, topOne, weightedSum } from './losses.ts';
 export { noise } from './noise.ts';
 export type { AdamW, OptimizerSpec, Sgd } from './optimizer.ts';
+export type { StateTensor, StepOptions, TrainedWeight, WeightGroup } from './plan.ts';
 export { FITTED_KINDS, parseRecipe, type Recipe } from './recipe.ts';
 export { type RecipeFile, readRecipeFile, recipeJsonSchema } from './recipe-file.ts';
 export { learningRate, type Schedule } from './schedule.ts';
-export {
-  type StateTensor,
-  type StepOptions,
-  type TrainedWeight,
-  type TrainingStep,
-  trainingStep,
-  type WeightGroup,
-} from './step.ts';
+export { type TrainingStep, trainingStep } from './step.ts';
 export { type TrainOptions, type TrainProgress, train } from './train.ts';
 export { type StepResult, Trainer, type TrainerOptions, type TrainerState } from './trainer.ts';

@@ -2,7 +2,8 @@ import { IsthmusError } from '../errors.ts';
 import { type Graph, writeGraph } from '../onnx/index.ts';
 import { type OpenOptions, type OpenSession, openSession, type Session } from '../runtime/index.ts';
 import type { Tensor } from '../tensor.ts';
-import { type StateTensor, type StepOptions, type TrainingStep, trainingStep } from './step.ts';
+import { type StateTensor, type StepOptions, statesOf } from './plan.ts';
+import { type TrainingStep, trainingStep } from './step.ts';
 
 export interface TrainerOptions extends StepOptions {
   /** The runtime to train on; the one at hand by default. */
@@ -45,11 +46,7 @@ export class Trainer {
   constructor(graph: Graph, options: TrainerOptions) {
     this.#step = trainingStep(graph, options);
     this.#options = options;
-    this.#kept = this.#step.weights.flatMap(({ weight, slots, average }) => [
-      weight,
-      ...slots,
-      ...(average ? [average] : []),
-    ]);
+    this.#kept = statesOf(this.#step.weights);
     this.#state = new Map(this.#kept.map(({ name, initial }) => [name, initial]));
   }
 
@@ -142,6 +139,22 @@ export class Trainer {
     return (await session).run(feeds);
   }
 
+  /**
+   * Loss and reported scalars of a batch, with the weights or with their averages; nothing is trained. Throws
+   * `INVALID_ARGUMENT` for averages where none are kept, and what a session's `run` throws.
+   */
+  async measure(batch: Feeds, weights: 'current' | 'averaged' = 'current'): Promise<Omit<StepResult, 'gradientNorm'>> {
+    const outputs = await this.#run('forward', {
+      ...batch,
+      ...(weights === 'averaged' ? this.averaged() : this.weights()),
+    });
+    const { loss, report } = this.#step;
+    return {
+      loss: scalar(outputs[loss]),
+      reported: Object.fromEntries(report.map((name) => [name, scalar(outputs[name])])),
+    };
+  }
+
   /** The trained weights by name. They are read only. */
   weights(): Record<string, Tensor> {
     return this.#fed(this.#step.weights.map(({ weight }) => weight));
@@ -185,7 +198,7 @@ export class Trainer {
   }
 }
 
-type Graphs = Pick<TrainingStep, 'whole' | 'gradient' | 'apply'>;
+type Graphs = Pick<TrainingStep, 'whole' | 'gradient' | 'apply' | 'forward'>;
 
 function scalar(value: Tensor): number {
   return Number(value.data[0]);

@@ -133,6 +133,21 @@ describe('a training step', () => {
     expect(codeOf(() => open().averaged())).toBe('INVALID_ARGUMENT');
   });
 
+  it('measures without training', async () => {
+    const trainer = open({ average: 0.5, report: ['mean'] });
+    const first = await trainer.step(BATCH, 0.05);
+    const before = trainer.save();
+    const { loss, reported } = await trainer.measure(BATCH);
+    const averaged = await trainer.measure(BATCH, 'averaged');
+    expect(loss).toBeLessThan(averaged.loss);
+    expect(averaged.loss).toBeLessThan(first.loss);
+    expect(trainer.save()).toEqual(before);
+    const second = await trainer.step(BATCH, 0.05);
+    expect(second.loss).toBeCloseTo(loss, 6);
+    expect(second.reported.mean).toBeCloseTo(reported.mean, 6);
+    await expect(open().measure(BATCH, 'averaged')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+  });
+
   it('goes on from a saved state to the same bits', async () => {
     const options = { average: 0.99, optimizer: { kind: 'adamw' } } as const;
     const [through, first, second] = [open(options), open(options), open(options)];
