@@ -10,6 +10,7 @@ import { addBench } from './bench.ts';
 import { addCuts } from './cuts.ts';
 import { addDecode } from './decode.ts';
 import { addEncode } from './encode.ts';
+import { addFinetune } from './finetune.ts';
 import { addFit } from './fit.ts';
 import { addInspect } from './inspect.ts';
 import { addSplit } from './split.ts';
@@ -22,7 +23,7 @@ export function program(): Command {
     .exitOverride()
     .showHelpAfterError('(isthmus COMMAND --help shows an example)')
     .configureHelp({ showGlobalOptions: false });
-  for (const add of [addCuts, addSplit, addFit, addEncode, addDecode, addInspect, addBench]) add(command);
+  for (const add of [addCuts, addSplit, addFit, addFinetune, addEncode, addDecode, addInspect, addBench]) add(command);
   return command;
 }
 

@@ -47,9 +47,14 @@ export class Extension {
     attributes: Readonly<Record<string, AttributeValue>> = {},
     as?: string,
   ): string {
-    const output = as === undefined ? this.#fresh(`train/${op}`) : this.#claim(as);
+    const output = this.#claim(as ?? this.#free(`train/${op}`));
     this.#nodes.push(node(op, inputs, [output], attributes, { name: output }));
     return output;
+  }
+
+  /** The tensor under another name, or one like it that is free. */
+  named(tensor: string, wish: string): string {
+    return this.emit('Identity', [tensor], {}, this.#free(wish));
   }
 
   /** Adds an input that is fed in each run. */
@@ -88,16 +93,16 @@ export class Extension {
   #constant(key: string, make: () => Tensor): string {
     const before = this.#constants.get(key);
     if (before !== undefined) return before;
-    const name = this.#fresh('train/constant');
+    const name = this.#claim(this.#free('train/constant'));
     this.#constants.set(key, name);
     this.#initializers.push(protoOf(name, make()));
     return name;
   }
 
-  #fresh(stem: string): string {
+  #free(stem: string): string {
     let name = stem;
     for (let i = this.#taken.size; this.#taken.has(name); i++) name = `${stem}_${i}`;
-    return this.#claim(name);
+    return name;
   }
 
   #claim(name: string): string {

@@ -1,7 +1,10 @@
 export { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+export { lossCurve } from './curve.ts';
 export { type Augmentation, parseAugmentation } from './data/augment.ts';
 export { type Batches, type BatchesOptions, batches } from './data/batches.ts';
+export { picturesByClass } from './data/classes.ts';
 export { openTrainingFeatures, type TrainingFeatures, type TrainingFeaturesOptions } from './data/features.ts';
+export { holdOut } from './data/hold-out.ts';
 export { picturesOfList } from './data/list.ts';
 export {
   type Picture,
@@ -14,7 +17,10 @@ export {
 export type { Column } from './data/row-file.ts';
 export type { FillOptions } from './data/rows.ts';
 export { Extension } from './extension.ts';
+export { type Finetuned, type FinetuneJob, finetune, type Score } from './finetune.ts';
+export { type FinetuneRecipe, parseFinetuneRecipe } from './finetune-recipe.ts';
 export { type FitJob, fitCodec } from './fit.ts';
+export { randomWeights } from './initialize.ts';
 export { type LogLine, type MeasuredLine, readLog, type StepLine } from './log.ts';
 export { crossEntropy, topOne, weightedSum } from './losses.ts';
 export { noise } from './noise.ts';
@@ -26,3 +32,4 @@ export { learningRate, type Schedule } from './schedule.ts';
 export { type TrainingStep, trainingStep } from './step.ts';
 export { type TrainOptions, type TrainProgress, train } from './train.ts';
 export { type StepResult, Trainer, type TrainerOptions, type TrainerState } from './trainer.ts';
+export { decayGroups, trainableWeights, type WeightChoice, withWeights } from './weights.ts';

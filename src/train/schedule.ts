@@ -7,7 +7,7 @@ export interface Schedule {
   readonly rate: number;
   /** Steps over which the rate rises linearly to `rate`; 0 by default. */
   readonly warmup?: number;
-  /** cosine, linear: the rate of the last step, as a share of `rate`; 0 by default. */
+  /** cosine, linear: the rate that is reached when training ends, as a share of `rate`; 0 by default. */
   readonly final?: number;
   /** step: the rate is multiplied by `factor` after every so many steps, warm-up included. */
   readonly every?: number;
@@ -26,7 +26,7 @@ export function learningRate(schedule: Schedule, steps: number): (step: number) 
     if (step <= warmup) return (rate * step) / (warmup + 1);
     if (kind === 'constant') return rate;
     if (kind === 'step') return rate * factor ** Math.floor((step - 1) / every);
-    const done = (step - warmup - 1) / Math.max(1, steps - warmup - 1);
+    const done = (step - warmup - 1) / (steps - warmup);
     const left = kind === 'linear' ? 1 - done : (1 + Math.cos(Math.PI * done)) / 2;
     return rate * (final + (1 - final) * left);
   };
