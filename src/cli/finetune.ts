@@ -3,7 +3,6 @@ import { rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { IsthmusError } from '../errors.ts';
-import { writeBeside } from '../files.ts';
 import { type Graph, saveGraph } from '../onnx/index.ts';
 import { printable } from '../table.ts';
 import { openSuite } from '../tasks/index.ts';
@@ -11,18 +10,17 @@ import {
   type FinetuneRecipe,
   finetune as finetuneModel,
   holdOut,
-  lossCurve,
   type PictureItem,
   parseFinetuneRecipe,
   picturesByClass,
   picturesOfList,
-  readLog,
   readPictures,
   splitPictures,
 } from '../train/index.ts';
 import { addChainOptions, type ChainOptions, collectText, openChain } from './chain.ts';
 import { addPictureOptions, type PictureOptions, pictureInput } from './picture-input.ts';
 import { interruptible, progressBar } from './progress.ts';
+import { drawCurve, filesBeside, writeText } from './training-files.ts';
 
 interface Options extends PictureOptions, ChainOptions {
   data: string;
@@ -121,7 +119,7 @@ async function finetune(models: string[], options: Options): Promise<void> {
   const signal = interruptible();
   const { pictures, validation, classes, input } = await dataOf(graph, options, signal);
   const recipe = recipeOf(options, pictures.length);
-  const files = filesFor(options.out);
+  const files = filesBeside(options.out);
   const bar = progressBar('training', options.quiet);
   const result = await finetuneModel({
     recipe,
@@ -145,7 +143,7 @@ async function finetune(models: string[], options: Options): Promise<void> {
   }).finally(() => bar.stop());
   await saveGraph(result.graph, options.out);
   await writeText(files.card, result.card);
-  await drawCurve(files, models);
+  await drawCurve(files, models.map((path) => basename(path)).join(' + '));
   // The weights are written: nothing is left to go on with.
   await rm(files.checkpoint, { force: true });
   const { weights, before, after } = result;
@@ -239,37 +237,6 @@ function recipeOf(options: Options, pictures: number): FinetuneRecipe {
     seed,
     ...(augment ? {} : { augmentation: null }),
   });
-}
-
-interface Files {
-  log: string;
-  curve: string;
-  card: string;
-  checkpoint: string;
-}
-
-function filesFor(out: string): Files {
-  const stem = out.replace(/\.onnx$/i, '');
-  return {
-    log: `${stem}.log.jsonl`,
-    curve: `${stem}.loss.svg`,
-    card: `${stem}.card.md`,
-    checkpoint: `${stem}.checkpoint.safetensors`,
-  };
-}
-
-/** The curve is for the eye: without the packages that draw it, the rest is made all the same. */
-async function drawCurve({ log, curve }: Files, models: readonly string[]): Promise<void> {
-  try {
-    await writeText(curve, await lossCurve(await readLog(log), models.map((path) => basename(path)).join(' + ')));
-  } catch (thrown) {
-    if (!(thrown instanceof IsthmusError && thrown.code === 'PEER_MISSING')) throw thrown;
-    process.stderr.write(printable(`note: no loss curve, since ${thrown.message}\n`));
-  }
-}
-
-function writeText(path: string, text: string): Promise<void> {
-  return writeBeside(path, [new TextEncoder().encode(text)]);
 }
 
 function percent(share: number): string {

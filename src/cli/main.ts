@@ -14,6 +14,7 @@ import { addFinetune } from './finetune.ts';
 import { addFit } from './fit.ts';
 import { addInspect } from './inspect.ts';
 import { addSplit } from './split.ts';
+import { addTrain } from './train.ts';
 
 /** The command line with all of its commands. */
 export function program(): Command {
@@ -23,7 +24,8 @@ export function program(): Command {
     .exitOverride()
     .showHelpAfterError('(isthmus COMMAND --help shows an example)')
     .configureHelp({ showGlobalOptions: false });
-  for (const add of [addCuts, addSplit, addFit, addFinetune, addEncode, addDecode, addInspect, addBench]) add(command);
+  const commands = [addCuts, addSplit, addFit, addTrain, addFinetune, addEncode, addDecode, addInspect, addBench];
+  for (const add of commands) add(command);
   return command;
 }
 

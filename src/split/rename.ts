@@ -82,7 +82,8 @@ export function renameGraph(graph: GraphProto, renaming: Renaming): GraphProto {
   });
 }
 
-function renameNode(node: NodeProto, renaming: Renaming): NodeProto {
+/** A node under other names. */
+export function renameNode(node: NodeProto, renaming: Renaming): NodeProto {
   const name = (old: string) => renaming.tensors.get(old) ?? old;
   return Object.assign(shallow(NodeProtoSchema, node), {
     name: renaming.nodes.get(node.name) ?? node.name,

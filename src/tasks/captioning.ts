@@ -1,8 +1,10 @@
 import { IsthmusError } from '../errors.ts';
+import type { Tensor } from '../tensor.ts';
 import { type BeamOptions, beamSearch } from './beam.ts';
 import { bleu } from './metrics/bleu.ts';
 import { ciderD } from './metrics/cider.ts';
-import type { Metric, Task } from './task.ts';
+import { paddedTokens } from './rows.ts';
+import type { Metric, Tail, Task } from './task.ts';
 
 export interface CaptionAnswer {
   /** Words with a space between. */
@@ -54,15 +56,24 @@ export function captioning(options: CaptioningOptions): Task<null, CaptionAnswer
   };
   const metrics: Metric<CaptionAnswer, readonly string[]>[] = [bleu(4), bleu(1), bleu(2), bleu(3)];
   if (references) metrics.push(ciderD(references));
+  const find = async (tail: Tail, feature: readonly Tensor[], images: number) =>
+    beamSearch(tail, await tail.begin(feature), images, search);
   return {
     name: 'captioning',
     async answer(tail, feature, asks) {
-      const found = await beamSearch(tail, await tail.begin(feature), asks.length, search);
+      const found = await find(tail, feature, asks.length);
       return asks.map((ask, image) => {
         const { tokens, score } = found[image];
         const caption = tokens.map((id) => vocabulary[id]).join(' ');
         return ask.map(() => ({ caption, tokens, score }));
       });
+    },
+    async teach(tail, feature, asks) {
+      const found = await find(tail, feature, asks.length);
+      // The choice after the last of `maxTokens` is none.
+      const rows = found.map(({ tokens }) => [START, ...tokens].slice(0, maxTokens));
+      const tokens = paddedTokens(rows, Math.max(...rows.map(({ length }) => length)));
+      return { images: rows.map((_, image) => image), tokens, choices: rows.map(({ length }) => length) };
     },
     metrics,
     answerBytes: ({ caption }) => new TextEncoder().encode(caption).length,

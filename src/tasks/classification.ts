@@ -1,8 +1,9 @@
 import { IsthmusError } from '../errors.ts';
+import type { Tensor } from '../tensor.ts';
 import { topAccuracy } from './metrics/accuracy.ts';
 import { largest, logSumExp } from './rank.ts';
 import { checkLogits } from './rows.ts';
-import type { Task } from './task.ts';
+import type { Tail, Task, Teaching } from './task.ts';
 
 export interface ClassProbability {
   readonly index: number;
@@ -40,10 +41,20 @@ export function classification({
         return ask.map(() => answer);
       });
     },
+    teach: teachImages,
     metrics: [topAccuracy(1), topAccuracy(TOP)],
     answerBytes: () => bytes,
     same: (a, b) => a.index === b.index,
   };
+}
+
+/** A row for each image, whose logits are one choice: all that there is to teach where a tail takes the feature alone. */
+export async function teachImages(
+  _tail: Tail,
+  _feature: readonly Tensor[],
+  asks: readonly (readonly unknown[])[],
+): Promise<Teaching> {
+  return { images: asks.map((_, image) => image) };
 }
 
 /** Bytes of an index below `count`: one up to 256, two up to 65,536. */

@@ -1,5 +1,5 @@
 export { type CaptionAnswer, type CaptioningOptions, captioning } from './captioning.ts';
-export { type ClassificationAnswer, type ClassProbability, classification } from './classification.ts';
+export { type ClassificationAnswer, type ClassProbability, classification, teachImages } from './classification.ts';
 export { openCodedTail } from './coded-tail.ts';
 export { topAccuracy } from './metrics/accuracy.ts';
 export { bleu } from './metrics/bleu.ts';
@@ -15,7 +15,7 @@ export {
   prepare,
   type View,
 } from './prepare.ts';
-export { gatherRows, stackRows } from './rows.ts';
+export { gatherRows, paddedTokens, stackRows } from './rows.ts';
 export {
   type Item,
   openTask,
@@ -26,7 +26,7 @@ export {
   type SuiteTruth,
 } from './split.ts';
 export { modelsOf, openSuite, type Suite, type TaskName, taskNames } from './suite.ts';
-export { openTail } from './tail.ts';
-export type { Metric, Tail, Task } from './task.ts';
+export { logitsOf, openTail, tokensOf } from './tail.ts';
+export type { Metric, Tail, Task, Teaching } from './task.ts';
 export { words } from './text.ts';
 export { type VqaAnswer, type VqaOptions, vqa } from './vqa.ts';

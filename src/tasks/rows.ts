@@ -36,6 +36,15 @@ export function stackRows(values: readonly Tensor[]): Tensor {
   return tensor(first.dtype, [rows, ...inner], data);
 }
 
+/** Rows of token ids as int64 `[rows, length]`, padded with 0 at the end. */
+export function paddedTokens(rows: readonly (readonly number[])[], length: number): Tensor {
+  const data = new BigInt64Array(rows.length * length);
+  for (const [row, tokens] of rows.entries()) {
+    for (const [at, token] of tokens.entries()) data[row * length + at] = BigInt(token);
+  }
+  return tensor('int64', [rows.length, length], data);
+}
+
 /** Logits as float32 with their sizes. Throws `TENSOR_INVALID` unless they are floats of the shape `[rows, …, width]`. */
 export function checkLogits(logits: Tensor, rank: 2 | 3, rows: number, width: number, widthIs: string): Float32Array {
   const { shape } = logits;

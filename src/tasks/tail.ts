@@ -79,7 +79,8 @@ async function runRows(
   return Object.fromEntries(fetches.map((name) => [name, stackRows(results.map((result) => result[name]))]));
 }
 
-function logitsOf(graph: Graph): string {
+/** The output that is a tail's logits: its only one, or the one of that name. Throws `INVALID_ARGUMENT` where there is neither. */
+export function logitsOf(graph: Graph): string {
   const names = mainGraph(graph).output.map(({ name }) => name);
   if (names.length === 1) return names[0];
   if (names.includes('logits')) return 'logits';
@@ -89,8 +90,8 @@ function logitsOf(graph: Graph): string {
   );
 }
 
-/** The input that takes tokens, if there is one. */
-function tokensOf(graph: Graph, features: readonly string[]): string | undefined {
+/** The input that takes tokens, if there is one. Throws `INVALID_ARGUMENT` where others are needed beside the feature. */
+export function tokensOf(graph: Graph, features: readonly string[]): string | undefined {
   const inputs = trueInputs(mainGraph(graph));
   const names = inputs.map(({ name }) => name);
   const missing = features.filter((name) => !names.includes(name));

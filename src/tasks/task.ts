@@ -26,11 +26,23 @@ export interface Metric<Answer, Truth> {
   score(sums: Float64Array): number;
 }
 
+/** What a tail is given so that one run shows the probabilities of every choice that answers are made of. */
+export interface Teaching {
+  /** Image of each row. */
+  readonly images: readonly number[];
+  /** int64 `[rows, length]`, where the tail takes tokens. */
+  readonly tokens?: Tensor;
+  /** Positions of each row whose logits choose a token; absent where a row's logits are one choice. */
+  readonly choices?: readonly number[];
+}
+
 /** How answers are read from a tail's output, and how they are scored. `Ask` is a question, or null where there is none. */
 export interface Task<Ask, Answer, Truth> {
   readonly name: 'classification' | 'captioning' | 'vqa';
   /** Answers for a batch: `asks[i]` are asked of image i (one null where the task asks nothing). */
   answer(tail: Tail, feature: readonly Tensor[], asks: readonly (readonly Ask[])[]): Promise<Answer[][]>;
+  /** The rows in which a loss is taken of what is asked, the model's own answers before each choice. */
+  teach(tail: Tail, feature: readonly Tensor[], asks: readonly (readonly Ask[])[]): Promise<Teaching>;
   /** Metrics, the one that losses are reported in first. */
   readonly metrics: readonly Metric<Answer, Truth>[];
   /** Bytes that send this answer itself: what "answer on the device" costs. */

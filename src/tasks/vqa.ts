@@ -1,10 +1,9 @@
 import { IsthmusError } from '../errors.ts';
 import { type Limits, limitsOf, within } from '../limits.ts';
-import { type Tensor, tensor } from '../tensor.ts';
 import { indexBytes } from './classification.ts';
 import { type VqaTruth, vqaAccuracy } from './metrics/vqa.ts';
 import { largest, logSumExp } from './rank.ts';
-import { checkLogits, gatherRows } from './rows.ts';
+import { checkLogits, gatherRows, paddedTokens } from './rows.ts';
 import type { Task } from './task.ts';
 import { idsOf, words } from './text.ts';
 
@@ -60,10 +59,13 @@ export function vqa(options: VqaOptions): Task<string, VqaAnswer, VqaTruth> {
     return tokens.length > 0 ? tokens.slice(0, maxTokens) : [UNKNOWN];
   }
 
+  const readAll = (asks: readonly (readonly string[])[]) =>
+    asks.flatMap((ask, image) => ask.map((question) => ({ image, tokens: read(question) })));
+
   return {
     name: 'vqa',
     async answer(tail, feature, asks) {
-      const questions = asks.flatMap((ask, image) => ask.map((question) => ({ image, tokens: read(question) })));
+      const questions = readAll(asks);
       const state = await tail.begin(feature);
       const found: VqaAnswer[] = [];
       for (let from = 0; from < questions.length; from += ROWS) {
@@ -76,7 +78,7 @@ export function vqa(options: VqaOptions): Task<string, VqaAnswer, VqaTruth> {
         );
         const logits = await tail.logits(
           rows,
-          padded(
+          paddedTokens(
             part.map(({ tokens }) => tokens),
             maxTokens,
           ),
@@ -87,18 +89,20 @@ export function vqa(options: VqaOptions): Task<string, VqaAnswer, VqaTruth> {
       let next = 0;
       return asks.map((ask) => ask.map(() => found[next++]));
     },
+    async teach(_tail, _feature, asks) {
+      const questions = readAll(asks);
+      return {
+        images: questions.map(({ image }) => image),
+        tokens: paddedTokens(
+          questions.map(({ tokens }) => tokens),
+          maxTokens,
+        ),
+      };
+    },
     metrics: [vqaAccuracy(), ...types.map((type) => vqaAccuracy(type))],
     answerBytes: () => bytes,
     same: (a, b) => a.index === b.index,
   };
-}
-
-function padded(questions: readonly (readonly number[])[], length: number): Tensor {
-  const data = new BigInt64Array(questions.length * length);
-  for (const [row, tokens] of questions.entries()) {
-    for (const [at, token] of tokens.entries()) data[row * length + at] = BigInt(token);
-  }
-  return tensor('int64', [questions.length, length], data);
 }
 
 function mostProbable(values: Float32Array, row: number, answers: readonly string[]): VqaAnswer {

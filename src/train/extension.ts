@@ -1,4 +1,5 @@
-import { create } from '@bufbuild/protobuf';
+import { createHash } from 'node:crypto';
+import { create, type DescMessage, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import { IsthmusError } from '../errors.ts';
 import {
   type AttributeValue,
@@ -14,10 +15,14 @@ import {
   GraphProtoSchema,
   ModelProtoSchema,
   type NodeProto,
+  NodeProtoSchema,
   type TensorProto,
+  TensorProtoSchema,
   type ValueInfoProto,
 } from '../onnx/onnx_pb.ts';
 import { namesOf } from '../onnx/walk.ts';
+import { commonOpset } from '../split/opsets.ts';
+import { renameNode, shallow } from '../split/rename.ts';
 import { type Tensor, tensor } from '../tensor.ts';
 
 /**
@@ -33,6 +38,8 @@ export class Extension {
   readonly #inputs: ValueInfoProto[] = [];
   readonly #initializers: TensorProto[] = [];
   readonly #constants = new Map<string, string>();
+  /** What a node or initializer that was included makes, by its content. */
+  readonly #included = new Map<string, readonly string[]>();
 
   constructor(graph: Graph) {
     this.#graph = graph;
@@ -64,6 +71,69 @@ export class Extension {
     return claimed;
   }
 
+  /** Adds a constant or a weight under a name. */
+  initializer(name: string, value: Tensor): string {
+    const claimed = this.#claim(name);
+    this.#initializers.push(protoOf(claimed, value));
+    return claimed;
+  }
+
+  /** A constant tensor. */
+  constant(value: Tensor): string {
+    return this.initializer(this.#free('train/constant'), value);
+  }
+
+  /**
+   * Adds the nodes of another graph, whose inputs are the tensors that `feeds` names: its outputs by name. Nodes and constants that
+   * were included before with the same inputs are not added again, so that what several graphs share is computed once.
+   * Throws `ONNX_UNSUPPORTED` for an operator set other than this graph's between which an operator changed, and for functions.
+   */
+  include(graph: Graph, feeds: Readonly<Record<string, string>>): Record<string, string> {
+    const main = mainGraph(graph);
+    commonOpset(this.#graph, graph, '');
+    if (graph.functions.length > 0 || main.sparseInitializer.length > 0) {
+      throw new IsthmusError(
+        'ONNX_UNSUPPORTED',
+        'a model with functions of its own or sparse weights cannot be trained through; inline and densify it first',
+      );
+    }
+    const names = new Map(Object.entries(feeds));
+    for (const initializer of main.initializer) {
+      const [constant] = this.#once(TensorProtoSchema, initializer, { name: '' }, () => {
+        const name = this.#claim(this.#free(initializer.name));
+        this.#initializers.push(Object.assign(shallow(TensorProtoSchema, initializer), { name }));
+        return [name];
+      });
+      names.set(initializer.name, constant);
+    }
+    for (const node of main.node) {
+      const renamed = renameNode(node, { tensors: names, nodes: new Map(), dims: new Map() });
+      const outputs = this.#once(NodeProtoSchema, renamed, { name: '', output: [] }, () => {
+        const made = node.output.map((name) => (name === '' ? '' : this.#claim(this.#free(name))));
+        this.#nodes.push(Object.assign(renamed, { name: made[0], output: made }));
+        return made;
+      });
+      for (const [i, name] of node.output.entries()) if (name !== '') names.set(name, outputs[i]);
+    }
+    return Object.fromEntries(main.output.map(({ name }) => [name, names.get(name) as string]));
+  }
+
+  /** What `make` gives the first time that a message is seen, its fields of `without` aside. */
+  #once<Desc extends DescMessage>(
+    schema: Desc,
+    message: MessageShape<Desc>,
+    without: Partial<MessageShape<Desc>>,
+    make: () => readonly string[],
+  ): readonly string[] {
+    const content = toBinary(schema, Object.assign(shallow(schema, message), without));
+    const key = createHash('sha256').update(content).digest('hex');
+    const before = this.#included.get(key);
+    if (before) return before;
+    const made = make();
+    this.#included.set(key, made);
+    return made;
+  }
+
   /** A float32 scalar. */
   number(value: number): string {
     return this.#constant(`${value}`, () => tensor('float32', [], Float32Array.of(value)));
@@ -93,9 +163,8 @@ export class Extension {
   #constant(key: string, make: () => Tensor): string {
     const before = this.#constants.get(key);
     if (before !== undefined) return before;
-    const name = this.#claim(this.#free('train/constant'));
+    const name = this.constant(make());
     this.#constants.set(key, name);
-    this.#initializers.push(protoOf(name, make()));
     return name;
   }
 

@@ -1,4 +1,11 @@
 export { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
+export { type CardFacts, cardOf, type MeasuredCodec } from './codec/card.ts';
+export { type HeldOut, measureHeldOut } from './codec/held-out.ts';
+export { type Learned, type LearnJob, type LearnProgress, learnCodecs } from './codec/learn.ts';
+export { TRAIN_RECIPE, type TrainRecipe } from './codec/recipe.ts';
+export { type Rehearsal, rehearse } from './codec/rehearse.ts';
+export { suiteSource, type TrainingSource } from './codec/source.ts';
+export type { TaughtTask } from './codec/teacher.ts';
 export { lossCurve } from './curve.ts';
 export { type Augmentation, parseAugmentation } from './data/augment.ts';
 export { type Batches, type BatchesOptions, batches } from './data/batches.ts';

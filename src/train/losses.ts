@@ -25,6 +25,19 @@ export function topOne(nodes: Extension, logits: string, labels: string): string
   return mean(nodes, nodes.emit('Cast', [nodes.emit('Equal', [best, labels])], { to: 1 }));
 }
 
+/**
+ * The Kullback-Leibler divergence of a model's answers from a teacher's, in nats of each row: float32 `[batch]`. Both logits are
+ * `[batch, classes]` (rank 2) or `[batch, length, classes]` (rank 3), and `mask` weights choices, `[batch]` or `[batch, length]`
+ * (Hinton, Vinyals & Dean, Distilling the Knowledge in a Neural Network, 2015, at temperature 1).
+ */
+export function distillation(nodes: Extension, logits: string, teacher: string, mask: string, rank: 2 | 3): string {
+  const wanted = nodes.emit('LogSoftmax', [teacher], { axis: -1 });
+  const given = nodes.emit('LogSoftmax', [logits], { axis: -1 });
+  const terms = nodes.emit('Mul', [nodes.emit('Exp', [wanted]), nodes.emit('Sub', [wanted, given])]);
+  const choices = nodes.emit('Mul', [nodes.emit('ReduceSum', [terms, nodes.ints([-1])], { keepdims: 0 }), mask]);
+  return rank === 2 ? choices : nodes.emit('ReduceSum', [choices, nodes.ints([1])], { keepdims: 0 });
+}
+
 /** The sum of scalars times their weights. */
 export function weightedSum(nodes: Extension, terms: readonly (readonly [weight: number, scalar: string])[]): string {
   const parts = terms.map(([weight, scalar]) =>

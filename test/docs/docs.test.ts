@@ -76,7 +76,7 @@ describe('README', () => {
     expect(ci).toContain('npm test');
   });
 
-  it('shows commands that run, one after the other', () => {
+  it('shows commands that run, one after the other', { timeout: 180_000 }, () => {
     const [, commands] = blocks(README, 'sh');
     const outputs = ofTiny(commands).trim().split('\n').map(run);
     expect(outputs.length).toBeGreaterThanOrEqual(7);
@@ -97,6 +97,38 @@ describe('README', () => {
   it('links to pages that exist', () => {
     for (const [, target] of README.matchAll(/\]\(([^)#:]+)\)/g))
       expect(existsSync(join(ROOT, target)), target).toBe(true);
+  });
+});
+
+describe('docs/training.md', () => {
+  const page = readFileSync(join(ROOT, 'docs/training.md'), 'utf8');
+  /** As quick as can be, and of the tiny suite's features. */
+  const quick = (recipe: string) =>
+    ofTiny(recipe.replaceAll('../../shared/photos', '../tiny'))
+      .replace(/"suite": "tiny"/, '"suite": "../tiny"')
+      .replace(/"steps": 600/, '"steps": 2, "warmup": 1')
+      .replace(/"bytes": 700/, '"bytes": 20');
+
+  it('shows commands that run, one after the other', { timeout: 180_000 }, () => {
+    mkdirSync(join(dir, 'docs'), { recursive: true });
+    const recipe = readFileSync(join(ROOT, 'docs/block6.jsonc'), 'utf8');
+    writeFileSync(join(dir, 'docs/block6.jsonc'), quick(recipe));
+    const [commands] = blocks(page, 'sh');
+    for (const command of ofTiny(commands).trim().split('\n')) expect(run(command).length).toBeGreaterThan(10);
+    expect(existsSync(join(dir, 'block6-learned.codec'))).toBe(true);
+  });
+
+  it('shows a recipe that is accepted', async () => {
+    const { readRecipeFile, TRAIN_RECIPE } = await import('../../src/train/index.ts');
+    const [recipe] = blocks(page, 'jsonc');
+    writeFileSync(join(dir, 'shown.jsonc'), recipe);
+    expect((await readRecipeFile(join(dir, 'shown.jsonc'), TRAIN_RECIPE)).recipe.quantizer.steps).toEqual([1, 1.5]);
+  });
+
+  it('shows a program that runs', () => {
+    const [code] = blocks(page, 'ts');
+    writeFileSync(join(dir, 'gradient.mjs'), ofTiny(code));
+    expect(execFileSync('node', ['gradient.mjs'], { cwd: dir, encoding: 'utf8' }).trim()).toBe('logits grad/features');
   });
 });
 
