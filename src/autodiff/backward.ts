@@ -1,13 +1,15 @@
+import { create } from '@bufbuild/protobuf';
 import { IsthmusError } from '../errors.ts';
 import { type AttributeValue, node as makeNode } from '../onnx/build.ts';
 import { type Dim, sameDim } from '../onnx/dim.ts';
 import { dataTypeOf } from '../onnx/dtypes.ts';
 import { describeNode, type Graph, mainGraph, opsetOf } from '../onnx/graph.ts';
-import type { NodeProto, TensorProto } from '../onnx/onnx_pb.ts';
+import { type NodeProto, NodeProtoSchema, type TensorProto } from '../onnx/onnx_pb.ts';
 import { protoOf } from '../onnx/values.ts';
 import { namesOf } from '../onnx/walk.ts';
 import { type DType, fromFloat32, type Tensor, tensor } from '../tensor.ts';
 import { type Activity, pathTo } from './activity.ts';
+import { ancestors } from './ancestors.ts';
 import type { Known } from './known.ts';
 
 /** A tensor by name, or a number that takes the element type of what it meets. */
@@ -118,6 +120,33 @@ export class Backward {
     this.#dtypes.set(name, dtype);
     this.nodes.push(makeNode('Identity', [tensor], [name], {}, { name }));
     return name;
+  }
+
+  /** Adds a node of the graph again, with other inputs. */
+  repeat(node: NodeProto, inputs: readonly string[]): string[] {
+    const outputs = node.output.map((name) => (name === '' ? '' : this.#fresh(`again/${name}`, this.dtype(name))));
+    const name = outputs.find((output) => output !== '') as string;
+    this.nodes.push(create(NodeProtoSchema, { ...node, input: [...inputs], output: outputs, name }));
+    return outputs;
+  }
+
+  /** A 0 of int64 that is known to a runtime only once the elements of some tensors are. */
+  zeroAfter(tensors: readonly string[]): string {
+    const firsts = tensors.map((name) => {
+      const first = this.emit('Slice', [this.reshape(name, [-1]), this.ints([0]), this.ints([1])]);
+      return this.cast(first, 'int64');
+    });
+    return this.reduceSum(this.mul(this.concatInts(firsts), this.ints([0])), [0]);
+  }
+
+  /** The same tensor of the graph, to be read once `zero` is known. No element is copied. */
+  delayed(name: string, zero: string): string {
+    return this.emit('Reshape', [name, this.add(this.shapeOf(name), zero)]);
+  }
+
+  /** Leaves only the nodes that some tensors are computed from. */
+  keep(names: readonly string[]): void {
+    this.nodes.splice(0, Number.POSITIVE_INFINITY, ...ancestors(this.nodes, names));
   }
 
   /** A scalar of an element type. */

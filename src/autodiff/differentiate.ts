@@ -1,11 +1,13 @@
 import { IsthmusError } from '../errors.ts';
-import { describeNode, type Graph, mainGraph, normalDomain, opsetOf } from '../onnx/graph.ts';
+import { describeNode, type Graph, mainGraph, normalDomain, opsetOf, trueInputs } from '../onnx/graph.ts';
 import type { NodeProto } from '../onnx/onnx_pb.ts';
 import { usesOf } from '../onnx/walk.ts';
 import { type Activity, activityOf, isFloat, pathTo } from './activity.ts';
+import { ancestors } from './ancestors.ts';
 import { assemble } from './assemble.ts';
 import { Backward } from './backward.ts';
 import { type Known, knownOf } from './known.ts';
+import { recompute } from './recompute.ts';
 import type { Rule } from './rule.ts';
 import { RULES } from './rules/rules.ts';
 
@@ -19,6 +21,12 @@ export interface DifferentiateOptions {
    * `domain.Operator`, such as `com.microsoft.FastGelu`.
    */
   readonly rules?: Readonly<Record<string, Rule>>;
+  /**
+   * Tensors of the forward pass, such as the outputs of a network's blocks. What lies before the last of them is not kept
+   * for the backward pass, but computed again from the nearest of them when it is needed: less memory for up to one more
+   * forward pass. All is kept by default.
+   */
+  readonly checkpoint?: readonly string[];
 }
 
 /** The oldest operator set whose operators the rules write. */
@@ -51,13 +59,20 @@ export function differentiate(graph: Graph, options: DifferentiateOptions): Grap
   if (wanted.length === 0) {
     throw new IsthmusError('INVALID_ARGUMENT', 'with: no tensor is named; name at least one to differentiate by');
   }
-  for (const name of [options.of, ...wanted]) checkTensor(graph, known, name);
+  const checkpoints = new Set(options.checkpoint);
+  for (const name of [options.of, ...wanted, ...checkpoints]) checkTensor(graph, known, name);
 
   const forward = ancestors(mainGraph(graph).node, [options.of, ...wanted]);
   const active = activityOf(forward, wanted, (name) => known.get(name)?.dtype);
   const backward = new Backward(graph, known, active);
   const gradients = sweep(forward, options, active, backward);
   const outputs = wanted.map((name) => backward.name(gradients(name) ?? backward.zerosLike(name), `grad/${name}`));
+  backward.keep(outputs);
+  if (checkpoints.size > 0) {
+    const inputs = new Set(trueInputs(mainGraph(graph)).map(({ name }) => name));
+    const results = new Set(wanted.map((name) => gradients(name) ?? ''));
+    recompute(forward, inputs, checkpoints, results, backward);
+  }
   return assemble(graph, known, backward, forward, options.of, wanted, outputs);
 }
 
@@ -99,18 +114,6 @@ function ruleOf(node: NodeProto, own: Readonly<Record<string, Rule>>, active: Ac
     `${describeNode(node)} has no rule to differentiate operator ${key}; ` +
       `it lies on the path ${pathTo(node, active)}; give one as rules: { '${key}': … }`,
   );
-}
-
-/** The nodes that some tensors are computed from, in order. */
-function ancestors(nodes: readonly NodeProto[], names: readonly string[]): NodeProto[] {
-  const needed = new Set(names);
-  const kept: NodeProto[] = [];
-  for (const node of nodes.toReversed()) {
-    if (!node.output.some((name) => needed.has(name))) continue;
-    kept.push(node);
-    for (const name of usesOf(node)) needed.add(name);
-  }
-  return kept.reverse();
 }
 
 function checkTensor(graph: Graph, known: ReadonlyMap<string, Known>, name: string): void {

@@ -15,7 +15,7 @@ export interface WeightGroup {
   readonly decay?: number;
 }
 
-export interface StepOptions extends Pick<DifferentiateOptions, 'rules'> {
+export interface StepOptions extends Pick<DifferentiateOptions, 'rules' | 'checkpoint'> {
   /** The scalar to lessen. */
   readonly loss: string;
   /** What is trained. Other initializers stay constants, which a runtime can fold and prepack. */

@@ -44,9 +44,9 @@ export interface TrainingStep {
 export function trainingStep(graph: Graph, options: StepOptions): TrainingStep {
   checkOptions(graph, options);
   const weights = initialWeights(graph, options.groups);
-  const { loss, report = [], rules } = options;
+  const { loss, report = [], rules, checkpoint } = options;
   const names = [...weights.keys()];
-  const differentiated = differentiate(graph, { of: loss, with: names, rules });
+  const differentiated = differentiate(graph, { of: loss, with: names, rules, checkpoint });
   const { node, output } = mainGraph(differentiated);
   const madeAt = new Map(node.flatMap((each, i) => each.output.map((name) => [name, i])));
   const gradients = new Map(names.map((name, i) => [name, output[i + 1].name]));
