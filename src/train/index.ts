@@ -23,6 +23,7 @@ export {
 } from './data/pictures.ts';
 export type { Column } from './data/row-file.ts';
 export type { FillOptions } from './data/rows.ts';
+export type { Views } from './data/views.ts';
 export { Extension } from './extension.ts';
 export { type Finetuned, type FinetuneJob, finetune, type Score } from './finetune.ts';
 export { type FinetuneRecipe, parseFinetuneRecipe } from './finetune-recipe.ts';

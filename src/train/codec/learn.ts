@@ -10,9 +10,11 @@ import {
 } from '../../codec/index.ts';
 import { IsthmusError } from '../../errors.ts';
 import { packTensors, unpackTensors } from '../../evaluate/cache.ts';
+import { rowsAreImages } from '../../evaluate/cuts.ts';
 import { type BadInput, type Cache, cacheKey } from '../../evaluate/index.ts';
 import { batchesOf, throwIfAborted } from '../../evaluate/measure.ts';
-import { type Graph, writeGraph } from '../../onnx/index.ts';
+import { batchOf } from '../../evaluate/plan.ts';
+import { type Graph, inferShapes, writeGraph } from '../../onnx/index.ts';
 import { type OpenSession, openSession } from '../../runtime/index.ts';
 import type { InputSpec } from '../../tasks/index.ts';
 import { type Tensor, tensor } from '../../tensor.ts';
@@ -100,27 +102,25 @@ export async function learnCodecs(job: LearnJob): Promise<Learned> {
   const { recipe, input, cut, cache, signal, open = openSession } = job;
   const tell = (stage: LearnProgress['stage']) => (done: number, total: number) =>
     job.onProgress?.({ stage, done, total });
+  checkBatches(job);
   const pictures = await readPictures(job.pictures, input, { onBad: job.onBad, onPictures: tell('pictures'), signal });
+  const { versions, augmentation } = recipe.data;
+  const views = { input, pictures, versions, augmentation, seed: recipe.seed };
   const head = await open(writeGraph(job.head.graph), { threads: job.threads });
   const closing: { close(): Promise<void> }[] = [{ close: () => head.release() }];
   try {
     const features = await openTrainingFeatures({
       head: { session: head, hash: job.head.hash, cut: [cut] },
-      input,
-      pictures,
-      versions: recipe.data.versions,
-      augmentation: recipe.data.augmentation,
-      seed: recipe.seed,
+      views,
       cache,
       batch: ROWS,
       signal,
       onRows: tell('features'),
     });
     closing.push(features);
-    const { versions, augmentation } = recipe.data;
     const teacher = await openTeacher({
       tasks: job.tasks,
-      views: { input, pictures, versions, augmentation, seed: recipe.seed },
+      views,
       cut,
       cache,
       open,
@@ -144,6 +144,18 @@ export async function learnCodecs(job: LearnJob): Promise<Learned> {
   } finally {
     for (const each of closing.reverse()) await each.close();
   }
+}
+
+/** Throws `INVALID_ARGUMENT` where pictures cannot go through the cut in batches. */
+function checkBatches({ head, cut, input }: LearnJob): void {
+  const isSingle = batchOf(head.graph, input.name) === 1;
+  if (!isSingle && rowsAreImages(inferShapes(head.graph), [cut], input.name)) return;
+  throw new IsthmusError(
+    'INVALID_ARGUMENT',
+    isSingle
+      ? 'training takes batches, and the model is made for one picture; export it with a free batch'
+      : `training takes batches, and the first axis of '${cut}' is not that of the pictures (tokens or windows come first): cut elsewhere`,
+  );
 }
 
 /** What training works with, all of it decided before the first step. */

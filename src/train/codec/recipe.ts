@@ -103,7 +103,7 @@ export const TRAIN_RECIPE = z.strictObject({
         .optional()
         .describe('Mean of the channels, of values from 0 to 1.'),
       std: z.tuple([positive, positive, positive]).optional().describe('Standard deviation of the channels.'),
-      order: z.enum(['RGB', 'BGR']).optional(),
+      order: z.enum(['RGB', 'BGR']).optional().describe('Order of the channels; RGB unless told.'),
       size: z
         .tuple([z.int().min(1), z.int().min(1)])
         .optional()

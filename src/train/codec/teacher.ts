@@ -17,6 +17,8 @@ import {
   logitsOf,
   openTail,
   paddedTokens,
+  pixelsToTensor,
+  stackRows,
   type Tail,
   type Teaching,
   tokensOf,
@@ -24,9 +26,9 @@ import {
 import { type Tensor, tensor } from '../../tensor.ts';
 import type { Column } from '../data/row-file.ts';
 import { type FillOptions, Rows } from '../data/rows.ts';
+import { pixelsOf, type Views, viewKeys } from '../data/views.ts';
 import { Extension } from '../extension.ts';
 import { randomOf } from '../random.ts';
-import { pixelsOf, type Views, viewKeys } from './views.ts';
 
 /** A task whose answers a codec is to keep. */
 export interface TaughtTask {
@@ -111,7 +113,7 @@ export async function openTeacher(options: TeacherOptions): Promise<Teacher> {
     await rows.fill(async (version, chosen) => {
       session ??= await open(writeGraph(networksGraph(ports, tasks, input)), { threads });
       const at = chosen.map((picture) => version * pictures.length + picture);
-      const feeds: Record<string, Tensor> = { [input.name]: await pixelsOf(views, at) };
+      const feeds: Record<string, Tensor> = { [input.name]: await prepared(views, at) };
       for (const [t, port] of ports.entries()) {
         if (port.tokens)
           feeds[tokensName(port)] = paddedTokens(
@@ -204,7 +206,7 @@ async function promptsOf(
     for (const part of batchesOf(rows, batch)) {
       throwIfAborted(signal);
       const asks = part.map((row) => [asked[row]]);
-      const taught = await task.teach(whole, [await pixelsOf(views, part)], asks);
+      const taught = await task.teach(whole, [await prepared(views, part)], asks);
       const length = taught.tokens?.shape[1] ?? 0;
       for (const i of part.keys()) {
         const tokens = Array.from(taught.tokens?.data.slice(i * length, (i + 1) * length) ?? [], Number);
@@ -296,6 +298,11 @@ function include(nodes: Extension, graph: Graph, port: TaskPorts, feeds: Readonl
   const outputs = nodes.include(graph, { ...feeds, ...(tokens && { [tokens.input]: tokensName(port) }) });
   // Convolutional classifiers end in [batch, classes, 1, 1].
   return positions ? outputs[logits] : nodes.emit('Reshape', [outputs[logits], nodes.ints([-1, classes])]);
+}
+
+/** Rows of pixels as the networks take them. */
+async function prepared(views: Views, rows: readonly number[]): Promise<Tensor> {
+  return stackRows((await pixelsOf(views, rows)).map((pixels) => pixelsToTensor(pixels, views.input)));
 }
 
 /** Rows of integers, padded with 0 at the end. */

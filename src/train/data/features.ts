@@ -1,22 +1,15 @@
 import { IsthmusError } from '../../errors.ts';
 import { type Cache, cacheKey, feedOf, type Head, runHead } from '../../evaluate/index.ts';
-import { decodePixels, type InputSpec } from '../../tasks/index.ts';
 import type { Tensor } from '../../tensor.ts';
-import { type Augmentation, augmentedPixels, parseAugmentation } from './augment.ts';
-import type { Picture } from './pictures.ts';
+import { parseAugmentation } from './augment.ts';
 import type { Column } from './row-file.ts';
 import { type FillOptions, Rows } from './rows.ts';
+import { pixelsOf, type Views } from './views.ts';
 
 export interface TrainingFeaturesOptions extends FillOptions {
   readonly head: Head;
-  /** How pixels become the head's input. */
-  readonly input: InputSpec;
-  readonly pictures: readonly Picture[];
-  /** Variations of each picture, the first of them the picture as inference sees it; at least 1. */
-  readonly versions: number;
-  readonly augmentation: Augmentation;
-  /** Decides the variations. */
-  readonly seed: number;
+  /** At least one picture, and one version. */
+  readonly views: Views;
   readonly cache: Cache;
 }
 
@@ -46,19 +39,15 @@ export interface TrainingFeatures {
  * and running throw. What was finished is kept in each case.
  */
 export async function openTrainingFeatures(options: TrainingFeaturesOptions): Promise<TrainingFeatures> {
-  const { head, input, pictures, versions, seed, cache } = options;
-  const augmentation = parseAugmentation(options.augmentation);
+  const { head, cache } = options;
+  const views = { ...options.views, augmentation: parseAugmentation(options.views.augmentation) };
+  const { input, pictures, versions, augmentation, seed } = views;
   if (pictures.length === 0) throw new IsthmusError('INVALID_ARGUMENT', 'there is no picture to take features of');
   if (!(Number.isInteger(versions) && versions >= 1)) {
     throw new IsthmusError('INVALID_ARGUMENT', `versions are a whole number of at least 1, got ${versions}`);
   }
-  const run = async (version: number, chosen: readonly Picture[]) => {
-    const pixels = chosen.map(({ path, hash }) =>
-      version === 0 ? decodePixels(path, input) : augmentedPixels(path, input, augmentation, { seed, version, hash }),
-    );
-    return runHead(head, input, feedOf(head, input, await Promise.all(pixels)));
-  };
-  const columns = (await run(0, pictures.slice(0, 1))).map((value, i) => columnOf(head.cut[i], value));
+  const run = async (rows: readonly number[]) => runHead(head, input, feedOf(head, input, await pixelsOf(views, rows)));
+  const columns = (await run([0])).map((value, i) => columnOf(head.cut[i], value));
   const identity = [head.hash, head.cut, head.session.runtime, input, pictures.map(({ hash }) => hash)];
   const keys = Array.from({ length: versions }, (_, version) =>
     cacheKey(['training features', ...identity, version === 0 ? null : [augmentation, seed, version]]),
@@ -66,10 +55,7 @@ export async function openTrainingFeatures(options: TrainingFeaturesOptions): Pr
   const rows = await Rows.open({ cache, keys, rowsPerFile: pictures.length, columns });
   try {
     const make = (version: number, chosen: readonly number[]) =>
-      run(
-        version,
-        chosen.map((picture) => pictures[picture]),
-      );
+      run(chosen.map((picture) => version * pictures.length + picture));
     await rows.fill(make, options);
   } catch (thrown) {
     await rows.close();

@@ -15,6 +15,7 @@ import {
   readPictures,
   splitPictures,
   type TrainingFeaturesOptions,
+  type Views,
 } from '../../../src/train/index.ts';
 import { makeTinySuite, TINY_CUT } from '../../tasks/tiny-suite.ts';
 
@@ -57,21 +58,27 @@ beforeEach(() => {
   cache = new Cache(join(root, `cache-${caches++}`));
 });
 
-const openWith = (options: Partial<TrainingFeaturesOptions> = {}) =>
-  openTrainingFeatures({
+type Options = Partial<TrainingFeaturesOptions & Views>;
+
+const openWith = ({ input = suite.input, ...options }: Options = {}) => {
+  const {
+    pictures: chosen = pictures,
+    versions = 3,
+    augmentation = parseAugmentation({}),
+    seed = 1,
+    ...others
+  } = options;
+  return openTrainingFeatures({
     head,
-    input: suite.input,
-    pictures,
-    versions: 3,
-    augmentation: parseAugmentation({}),
-    seed: 1,
+    views: { input, pictures: chosen, versions, augmentation, seed },
     cache,
     batch: 4,
-    ...options,
+    ...others,
   });
+};
 const all = (count: number) => Array.from({ length: count }, (_, row) => row);
 
-async function contents(options?: Partial<TrainingFeaturesOptions>): Promise<Float32Array> {
+async function contents(options?: Options): Promise<Float32Array> {
   const features = await openWith(options);
   const [{ data }] = await features.read(all(features.count));
   await features.close();
