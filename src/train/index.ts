@@ -1,7 +1,8 @@
 export { readCheckpoint, writeCheckpoint } from './checkpoint.ts';
 export { type CardFacts, cardOf, type MeasuredCodec } from './codec/card.ts';
 export { type HeldOut, measureHeldOut } from './codec/held-out.ts';
-export { type Learned, type LearnJob, type LearnProgress, learnCodecs } from './codec/learn.ts';
+export type { Learned, LearnJob, LearnProgress } from './codec/job.ts';
+export { learnCodecs } from './codec/learn.ts';
 export { TRAIN_RECIPE, type TrainRecipe } from './codec/recipe.ts';
 export { type Rehearsal, rehearse } from './codec/rehearse.ts';
 export { suiteSource, type TrainingSource } from './codec/source.ts';

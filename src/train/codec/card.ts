@@ -2,7 +2,7 @@ import type { Codec } from '../../codec/index.ts';
 import type { Point } from '../../evaluate/index.ts';
 import { identity } from '../../packet/index.ts';
 import type { HeldOut } from './held-out.ts';
-import type { Learned } from './learn.ts';
+import type { Learned } from './job.ts';
 import type { TrainRecipe } from './recipe.ts';
 import { latentsOf } from './transform.ts';
 

@@ -2,7 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Cache } from '../../evaluate/index.ts';
-import { ENTROPY_ROWS, type LearnJob, type LearnProgress, learnCodecs } from './learn.ts';
+import { ENTROPY_ROWS, type LearnJob, type LearnProgress } from './job.ts';
+import { learnCodecs } from './learn.ts';
 import { latentsOf } from './transform.ts';
 
 /** What a training would take. */
