@@ -3,7 +3,7 @@ import { basename, join } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { KLT_MODELS, type KltModel } from '../codec/index.ts';
 import { IsthmusError } from '../errors.ts';
-import { Cache } from '../evaluate/index.ts';
+import { Cache, SuiteLosses, type TaskLoss } from '../evaluate/index.ts';
 import { writeBeside } from '../files.ts';
 import { cutNetwork, openNetwork } from '../network.ts';
 import type { Graph } from '../onnx/index.ts';
@@ -31,6 +31,8 @@ interface Options extends PictureOptions, ChainOptions {
   bits?: number;
   axis?: number;
   entropy?: KltModel;
+  weight?: 'task';
+  tasks?: string[];
   levels?: number;
   images?: string;
   split: string;
@@ -62,6 +64,10 @@ export function addFit(program: Command): void {
         KLT_MODELS,
       ),
     )
+    .addOption(
+      new Option('--weight <WHAT>', 'klt: fewest bytes for what tasks answer, not for squared error').choices(['task']),
+    )
+    .option('--tasks <NAMES>', "tasks of --weight, joined by commas (default: all of the suite's)", list)
     .option('--levels <N>', 'int8-deflate: integers from -N to N', number)
     .option('--images <DIR>', 'pictures to learn from')
     .option('--split <NAME>', "the suite's split to learn from", 'train')
@@ -76,6 +82,7 @@ export function addFit(program: Command): void {
       `
 Examples:
   isthmus fit photos --at "after block 6" --bits 1.5 --out block6.codec
+  isthmus fit photos --at "after block 9" --bits 0.6 --weight task --tasks classification,vqa --out block9.codec
   isthmus fit resnet50.onnx --at /layer2/layer2.3/relu_2/Relu_output_0 --bits 1 --images pictures \\
     --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 --out layer2.codec`,
     )
@@ -83,7 +90,7 @@ Examples:
 }
 
 async function fit(models: string[], options: Options): Promise<void> {
-  const { graph, input, images, cut } = await sourceOf(models, options);
+  const { graph, input, images, cut, losses } = await sourceOf(models, options);
   const recipe = parseRecipe({
     kind: options.kind,
     cut,
@@ -91,6 +98,8 @@ async function fit(models: string[], options: Options): Promise<void> {
     bits: options.bits ?? (options.kind === 'klt' && options.step === undefined ? 1.5 : undefined),
     axis: options.axis,
     entropy: options.entropy,
+    weight: options.weight,
+    tasks: options.tasks,
     levels: options.levels,
     images: options.limit,
     seed: options.seed,
@@ -102,6 +111,7 @@ async function fit(models: string[], options: Options): Promise<void> {
     graph,
     input,
     images,
+    losses,
     name: models.map((path) => basename(path)).join(' + '),
     cache: new Cache(options.cache),
     signal: interruptible(),
@@ -133,6 +143,7 @@ interface Source {
   input: InputSpec;
   images: string[];
   cut: string[];
+  losses?: TaskLoss[];
 }
 
 async function sourceOf(models: readonly string[], options: Options): Promise<Source> {
@@ -141,6 +152,12 @@ async function sourceOf(models: readonly string[], options: Options): Promise<So
     throw new IsthmusError(
       'INVALID_ARGUMENT',
       'name a folder of pictures with --images DIR, or a suite folder instead of models',
+    );
+  }
+  if (options.tasks !== undefined) {
+    throw new IsthmusError(
+      'INVALID_ARGUMENT',
+      '--tasks names tasks of a suite; without one --weight task takes what the model answers',
     );
   }
   const graph = await openChain(models, options);
@@ -159,7 +176,26 @@ async function suiteSource(folder: string, options: Options): Promise<Source> {
   const pictures = await (options.images === undefined
     ? splitPictures(suite, options.split, note)
     : picturesIn(options.images));
-  return { ...(await networkWith(suite, options.at)), images: pathsOf(pictures) };
+  const network = await networkWith(suite, options.at);
+  const losses = options.weight === 'task' ? await lossesAt(suite, network.cut, options) : undefined;
+  return { ...network, images: pathsOf(pictures), losses };
+}
+
+/** The losses of the tasks named, or of all that can be cut there. */
+async function lossesAt(suite: Suite, cut: readonly string[], { tasks, split }: Options): Promise<TaskLoss[]> {
+  const names = taskNames(suite);
+  const unknown = tasks?.find((task) => !names.some((name) => name === task));
+  if (unknown !== undefined) {
+    throw new IsthmusError('INVALID_ARGUMENT', `the suite has no task '${unknown}'; it has ${names.join(', ')}`);
+  }
+  const wanted = names.filter((name) => tasks === undefined || tasks.includes(name));
+  const losses = await new SuiteLosses(suite, wanted, split).at(cut);
+  const missing = wanted.filter((name) => !losses.some((loss) => loss.name === name));
+  if (missing.length === 0) return losses;
+  const what = `${missing.join(', ')} cannot be cut there or has no split '${split}'`;
+  if (tasks !== undefined) throw new IsthmusError('INVALID_ARGUMENT', `${what}; leave it out of --tasks`);
+  process.stderr.write(printable(`note: weighted without ${what}\n`));
+  return losses;
 }
 
 /** The first of the suite's networks that can be cut there: each task may have a model of its own. */
@@ -187,4 +223,11 @@ function number(text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new InvalidArgumentError('not a number');
   return value;
+}
+
+function list(text: string): string[] {
+  return text
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
 }

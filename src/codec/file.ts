@@ -1,8 +1,8 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { z } from 'zod';
-import { ByteReader, bytesToFloat32, float32ToBytes } from '../bytes.ts';
-import { readModel, TableBank } from '../entropy/index.ts';
+import { ByteReader, float32ToBytes } from '../bytes.ts';
+import { readModel } from '../entropy/index.ts';
 import { IsthmusError } from '../errors.ts';
 import { type Limits, limitsOf, within } from '../limits.ts';
 import type { Graph } from '../onnx/graph.ts';
@@ -13,16 +13,20 @@ import { type Entries, readArchive, writeArchive } from './archive.ts';
 import type { Codec, CodecBody, FeatureTensor } from './codec.ts';
 import { int8DeflateBody } from './int8.ts';
 import { type KltPart, kltBody } from './klt.ts';
+import { isWhole, kltEntryCount, kltParts } from './klt-parts.ts';
 import { type Latent, latentTensors, learnedBody } from './learned.ts';
 import { rawBody } from './raw.ts';
-import { vectorsOf } from './transform.ts';
+import { vectorCount } from './transform.ts';
 import { readTransforms } from './transform-graphs.ts';
 
 /**
  * The newest version of codec files: version 2 has more entropy models, lanes in long streams, and float32 arithmetic for klt; version 3
- * has learned codecs.
+ * has learned codecs, and for klt parts for ranges of a tensor's vectors and a synthesis that is not the transpose of the analysis.
  */
 export const CODEC_FILE_VERSION = 3;
+
+/** Parts of a klt codec of version 3: four entries for each, `codec.json` and the card are as many entries as an archive may have. */
+const MOST_PARTS = 48;
 
 const count = z
   .int()
@@ -50,6 +54,18 @@ const latents = z
   .min(1)
   .max(64)
   .refine(distinct, 'names a tensor twice');
+/** What codes a tensor: versions 1 and 2 of klt have one for each. */
+const part = { layout, components: count, step };
+/** Version 3: `vectors` of the tensor's vectors, from number `first` on. */
+const range = z.strictObject({
+  ...part,
+  tensor: z.int().min(0).max(63),
+  first: z
+    .int()
+    .min(0)
+    .max(2 ** 31 - 1),
+  vectors: count,
+});
 const common = {
   format: z.literal('isthmus-codec'),
   features: z
@@ -77,12 +93,20 @@ const definitionSchema = z.discriminatedUnion('kind', [
     kind: z.literal('int8-deflate'),
     levels: z.int().min(1).max(127),
   }),
-  z.strictObject({
-    ...common,
-    version: z.literal([1, 2]),
-    kind: z.literal('klt'),
-    parts: z.array(z.strictObject({ layout, components: count, step })),
-  }),
+  z.discriminatedUnion('version', [
+    z.strictObject({
+      ...common,
+      version: z.literal([1, 2]),
+      kind: z.literal('klt'),
+      parts: z.array(z.strictObject(part)),
+    }),
+    z.strictObject({
+      ...common,
+      version: z.literal(3),
+      kind: z.literal('klt'),
+      parts: z.array(range).min(1).max(MOST_PARTS),
+    }),
+  ]),
   z.strictObject({ ...common, version: z.literal(3), kind: z.literal('learned'), latents }),
 ]);
 export type CodecDefinition = z.infer<typeof definitionSchema>;
@@ -112,30 +136,41 @@ export function int8DeflateCodec(source: CodecSource, levels = 127): Codec {
 }
 
 /**
- * Sends the Karhunen-Loeve coefficients; `parts` (one a tensor) come from fitting. `version` 1 is for readers that know no other: one
- * static table a component, and float64 arithmetic, which is slower. Throws `INVALID_ARGUMENT`, `CODEC_INVALID`.
+ * Sends the Karhunen-Loeve coefficients; `parts` come from fitting. They are one for each tensor of the feature, or several, for ranges of
+ * its vectors in order. The file has version 2 where every part has a whole tensor and an orthonormal basis, else 3. `version` 1 is for
+ * readers that know no other: one static table a component, and float64 arithmetic, which is slower. Throws `INVALID_ARGUMENT`, also for a
+ * version that lacks what the parts have, and `CODEC_INVALID`.
  */
-export function kltCodec(source: CodecSource, parts: readonly KltPart[], version: 1 | 2 = 2): Codec {
+export function kltCodec(
+  source: CodecSource,
+  parts: readonly KltPart[],
+  version: 1 | 2 | 3 = parts.every(isWhole) ? 2 : 3,
+): Codec {
+  if (version < 3 && !parts.every(isWhole)) {
+    throw new IsthmusError(
+      'INVALID_ARGUMENT',
+      `codec files of version ${version} have no parts for some of a tensor's vectors and no synthesis of their own; take version 3`,
+    );
+  }
   const entries = new Map<string, Uint8Array>();
   for (const [i, { transform, model }] of parts.entries()) {
     entries.set(`mean-${i}.f32`, float32ToBytes(transform.mean));
     entries.set(`basis-${i}.f32`, float32ToBytes(transform.basis));
+    if (transform.synthesis) entries.set(`synthesis-${i}.f32`, float32ToBytes(transform.synthesis));
     entries.set(`tables-${i}.bin`, model.toBytes());
   }
-  return made(
-    {
-      ...start(source),
-      kind: 'klt',
-      version,
-      entries: hashesOf(entries),
-      parts: parts.map(({ transform, step }) => ({
-        layout: { ...transform.layout },
-        components: transform.components,
-        step,
-      })),
-    },
-    entries,
-  );
+  const given = parts.map(({ tensor, transform, step }, i) => ({
+    layout: { ...transform.layout },
+    components: transform.components,
+    step,
+    tensor: tensor ?? i,
+    first: transform.first ?? 0,
+    vectors: vectorCount(transform),
+  }));
+  const klt = { ...start(source), kind: 'klt' as const, entries: hashesOf(entries) };
+  if (version === 3) return made({ ...klt, version, parts: given }, entries);
+  const whole = given.map(({ layout, components, step }) => ({ layout, components, step }));
+  return made({ ...klt, version, parts: whole }, entries);
 }
 
 /** What {@link learnedCodec} is made of: a trained transform, and what codes the integers of its latents. */
@@ -328,7 +363,7 @@ function stepsOf(parts: readonly { readonly step: number }[]): string {
 
 function bodyOf(definition: CodecDefinition, entries: Entries): CodecBody {
   const { features } = definition;
-  const needed = entriesOf(definition);
+  const needed = entriesOf(definition, entries);
   if (entries.size !== needed) {
     throw new IsthmusError('CODEC_INVALID', `this ${definition.kind} codec has ${needed} entries, not ${entries.size}`);
   }
@@ -339,21 +374,14 @@ function bodyOf(definition: CodecDefinition, entries: Entries): CodecBody {
     case 'int8-deflate':
       return int8DeflateBody(features, definition.levels);
     case 'klt':
-      if (definition.parts.length !== features.length) {
-        throw new IsthmusError('CODEC_INVALID', 'a klt codec has one part for each tensor of its feature');
-      }
-      return kltBody(
-        features,
-        definition.parts.map((part, i) => kltPart(definition.version, part, i, features[i], entries)),
-        definition.version,
-      );
+      return kltBody(features, kltParts(definition, entries), definition.version);
     case 'learned':
       return learnedBody(learnedLatents(definition, entries));
   }
 }
 
-function entriesOf(definition: CodecDefinition): number {
-  if (definition.kind === 'klt') return 3 * definition.features.length;
+function entriesOf(definition: CodecDefinition, entries: Entries): number {
+  if (definition.kind === 'klt') return kltEntryCount(definition, entries);
   return definition.kind === 'learned' ? 2 + definition.latents.length : 0;
 }
 
@@ -368,41 +396,4 @@ function learnedLatents(
     }
     return { ...latent, model: readModel(entries.get(`tables-${i}.bin`) ?? new Uint8Array(), latent.components) };
   });
-}
-
-type PartDefinition = Extract<CodecDefinition, { kind: 'klt' }>['parts'][number];
-
-function kltPart(version: 1 | 2, part: PartDefinition, i: number, feature: FeatureTensor, entries: Entries): KltPart {
-  const { layout, components, step } = part;
-  const total = elements(feature.shape);
-  if (layout.outer * layout.length * layout.inner !== total || components > layout.length) {
-    throw new IsthmusError(
-      'CODEC_INVALID',
-      `part ${i} of a klt codec ([${layout.outer}, ${layout.length}, ${layout.inner}], ${components} components) does not fit its feature [${feature.shape}]`,
-    );
-  }
-  const floats = (name: string, length: number): Float32Array => {
-    const bytes = entries.get(name);
-    if (bytes?.length !== 4 * length) {
-      throw new IsthmusError(
-        'CODEC_INVALID',
-        `entry ${name} of a codec file needs ${4 * length} bytes, has ${bytes?.length ?? 'none'}`,
-      );
-    }
-    const values = bytesToFloat32(bytes);
-    if (!values.every(Number.isFinite))
-      throw new IsthmusError('CODEC_INVALID', `entry ${name} holds a value that is not finite`);
-    return values;
-  };
-  const tables = entries.get(`tables-${i}.bin`) ?? new Uint8Array();
-  return {
-    transform: {
-      layout,
-      components,
-      mean: floats(`mean-${i}.f32`, vectorsOf(layout) * layout.length),
-      basis: floats(`basis-${i}.f32`, components * layout.length),
-    },
-    step,
-    model: version === 1 ? TableBank.fromBytes(tables, components) : readModel(tables, components),
-  };
 }

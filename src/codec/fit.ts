@@ -6,7 +6,8 @@ import { allFinite } from './feature.ts';
 import { type CodecSource, kltCodec } from './file.ts';
 import { type KltModel, neighbours, SeenIntegers } from './fit-model.ts';
 import type { KltPart } from './klt.ts';
-import { analyze, centre, type LinearTransform, type VectorLayout, vectorsOf } from './transform.ts';
+import { analyze, centre, type LinearTransform, type VectorLayout, vectorCount, vectorsOf } from './transform.ts';
+import { euclidean, type Metric, type VectorRange, type VectorSensitivity } from './weighting.ts';
 
 /** Features to learn from, the same ones at each call: for each, the tensors at the cut in order, or several one after the other along axis 0. */
 export type FeatureStream = () => AsyncIterable<readonly TensorLike[]>;
@@ -14,10 +15,12 @@ export type FeatureStream = () => AsyncIterable<readonly TensorLike[]>;
 /** Vectors longer than this are split into equal pieces: an eigenbasis of more takes minutes and has too few samples. */
 const LONGEST_VECTOR = 1024;
 
-/** What one pass over features tells of one tensor: means and the whole eigenbasis, components by falling variance. */
+/** What one pass over features tells of one tensor, or of a range of its vectors: means and the whole eigenbasis, components by falling variance. */
 export interface KltStatistics {
+  /** Number of the tensor in the feature. */
+  readonly tensor: number;
   readonly transform: LinearTransform;
-  /** Variance along each component, in the feature's units squared. */
+  /** Variance of each component's coefficients: in the feature's units squared, on average over vectors where they are weighted. */
   readonly variances: Float64Array;
   /** Features that were seen. */
   readonly count: number;
@@ -42,19 +45,31 @@ export function vectorLayout(shape: readonly number[], axis = shape.length >= 4 
 }
 
 /**
- * First pass: means, covariances and eigenbases of each tensor of the feature. A few hundred features are enough.
- * Throws `TENSOR_INVALID` for a feature of another shape or with a value that is not finite, `INVALID_ARGUMENT` for none.
+ * First pass: means, covariances and eigenbases of each tensor of the feature, or of each range of a `weighting`, whose vectors are then the
+ * weighting's own. A few hundred features are enough.
+ * With a weighting, components are orthogonal and steps equal in coordinates in which squared error is what the loss feels
+ * ({@link VectorSensitivity}): the coefficients of a vector x are U T (x - mean), T T = E[g gᵀ] and U the eigenvectors of T C T, C being the
+ * covariance; synthesis is the inverse, not the transpose.
+ * Throws `TENSOR_INVALID` for a feature of another shape or with a value that is not finite, `INVALID_ARGUMENT` for none, and for a
+ * weighting that is all zeros.
  */
 export async function kltStatistics(
   source: CodecSource,
   stream: FeatureStream,
-  options: { axis?: number; signal?: AbortSignal } = {},
+  options: { axis?: number; weighting?: readonly VectorSensitivity[]; signal?: AbortSignal } = {},
 ): Promise<KltStatistics[]> {
-  const moments = source.features.map(({ shape }) => momentsOf(vectorLayout(shape, options.axis)));
+  const { axis, weighting } = options;
+  const ranges = weighting ?? source.features.map(({ shape }, tensor) => wholeRange(tensor, vectorLayout(shape, axis)));
+  const moments = ranges.map(momentsOf);
   for await (const values of samples(source, stream, options.signal)) {
-    for (const [i, moment] of moments.entries()) moment.add(values[i]);
+    for (const [i, { tensor }] of ranges.entries()) moments[i].add(values[tensor]);
   }
-  return moments.map((moment) => moment.finish());
+  const metrics = weighting && euclidean(weighting);
+  return moments.map((moment, i) => moment.finish(metrics?.[i]));
+}
+
+function wholeRange(tensor: number, layout: VectorLayout): VectorRange {
+  return { tensor, layout, first: 0, vectors: vectorsOf(layout) };
 }
 
 /**
@@ -78,17 +93,22 @@ export async function kltCodecs(
   for (const step of steps) {
     const seen = statistics.map(({ transform }) => new SeenIntegers(transform.components));
     for await (const values of samples(source, stream, options.signal)) {
-      for (const [i, { transform }] of statistics.entries()) seen[i].add(analyze(transform, values[i], step));
+      for (const [i, { tensor, transform }] of statistics.entries()) {
+        seen[i].add(analyze(transform, values[tensor], step));
+      }
     }
-    const parts = statistics.map(({ transform }, i): KltPart => {
+    const parts = statistics.map(({ tensor, transform }, i): KltPart => {
       const { layout } = transform;
       const components = seen[i].used();
-      const basis = transform.basis.subarray(0, components * layout.length);
+      const rows = components * layout.length;
+      const basis = transform.basis.subarray(0, rows);
+      const synthesis = transform.synthesis?.subarray(0, rows);
       // Axes of space are a grid.
-      const width = layout.inner > 1 ? source.features[i].shape.at(-1) : undefined;
-      const back = neighbours(vectorsOf(layout), width);
+      const width = layout.inner > 1 ? source.features[tensor].shape.at(-1) : undefined;
+      const back = neighbours(vectorCount(transform), width);
       return {
-        transform: { ...transform, components, basis },
+        tensor,
+        transform: { ...transform, components, basis, synthesis },
         step,
         model: seen[i].model(components, options.model ?? 'predictive', back),
       };
@@ -112,7 +132,7 @@ export function stepForRate(statistics: readonly KltStatistics[], bits: number):
     let sum = 0;
     for (const { transform, variances } of statistics) {
       for (const variance of variances) {
-        sum += vectorsOf(transform.layout) * Math.max(0, 0.5 * Math.log2((12 * variance) / (step * step)));
+        sum += vectorCount(transform) * Math.max(0, 0.5 * Math.log2((12 * variance) / (step * step)));
       }
     }
     return sum / total;
@@ -162,24 +182,26 @@ async function* samples(
   }
 }
 
-/** Running sums of one tensor's vectors; taken around the first feature, so that nothing cancels. */
-function momentsOf(layout: VectorLayout): { add(values: Float32Array): void; finish(): KltStatistics } {
+/** Running sums of a range of vectors; taken around the first feature, so that nothing cancels. */
+function momentsOf({ tensor, layout, first, vectors }: VectorRange): {
+  add(values: Float32Array): void;
+  finish(metric?: Metric): KltStatistics;
+} {
   const { length } = layout;
-  const vectors = vectorsOf(layout);
   const sums = new Float64Array(vectors * length);
   const squares = new Float64Array(length * length);
   let origin: Float32Array | null = null;
   let count = 0;
   return {
     add(values) {
-      const x = new Float64Array(values.length);
-      origin ??= Float32Array.from(centre(layout, new Float32Array(values.length), values, x));
-      centre(layout, origin, values, x);
+      const x = new Float64Array(sums.length);
+      origin ??= Float32Array.from(centre(layout, new Float32Array(sums.length), values, x, first));
+      centre(layout, origin, values, x, first);
       for (let i = 0; i < x.length; i++) sums[i] += x[i];
       addSquares(squares, x, length);
       count++;
     },
-    finish() {
+    finish(metric) {
       if (origin === null) throw new IsthmusError('INVALID_ARGUMENT', 'there are no features to fit on');
       const mean = new Float32Array(vectors * length);
       for (let i = 0; i < mean.length; i++) mean[i] = origin[i] + sums[i] / count;
@@ -194,14 +216,17 @@ function momentsOf(layout: VectorLayout): { add(values: Float32Array): void; fin
           covariance.set(b, a, value);
         }
       }
-      const { basis, variances } = eigenbasis(covariance);
-      return { transform: { layout, components: length, mean, basis }, variances, count };
+      const seen = metric ? metric.root.mmul(covariance).mmul(metric.root) : covariance;
+      const { rows, variances } = eigenbasis(seen);
+      const basis = floats(metric ? rows.mmul(metric.root) : rows);
+      const synthesis = metric && floats(rows.mmul(metric.inverse));
+      return { tensor, transform: { layout, first, components: length, mean, basis, synthesis }, variances, count };
     },
   };
 }
 
 /** Adds the lower triangle of the sum of x xᵀ over the rows of `x`, four rows at a time. */
-function addSquares(squares: Float64Array, x: Float64Array, length: number): void {
+export function addSquares(squares: Float64Array, x: Float64Array, length: number): void {
   const rows = x.length / length;
   const padded = Math.ceil(rows / 4) * 4;
   const zero = new Float64Array(length);
@@ -217,20 +242,22 @@ function addSquares(squares: Float64Array, x: Float64Array, length: number): voi
 }
 
 /** Eigenvectors as rows by falling eigenvalue, each with its largest entry positive so that the basis is unique. */
-function eigenbasis(covariance: Matrix): { basis: Float32Array; variances: Float64Array } {
+function eigenbasis(covariance: Matrix): { rows: Matrix; variances: Float64Array } {
   const length = covariance.rows;
   const { realEigenvalues, eigenvectorMatrix } = new EigenvalueDecomposition(covariance, { assumeSymmetric: true });
   const order = realEigenvalues.map((_, i) => i).sort((i, j) => realEigenvalues[j] - realEigenvalues[i]);
-  const basis = new Float32Array(length * length);
+  const rows = Matrix.zeros(length, length);
   for (const [c, column] of order.entries()) {
     let largest = 0;
     for (let a = 0; a < length; a++) {
       const value = eigenvectorMatrix.get(a, column);
       if (Math.abs(value) > Math.abs(largest)) largest = value;
     }
-    for (let a = 0; a < length; a++) {
-      basis[c * length + a] = Math.sign(largest) * eigenvectorMatrix.get(a, column);
-    }
+    for (let a = 0; a < length; a++) rows.set(c, a, Math.sign(largest) * eigenvectorMatrix.get(a, column));
   }
-  return { basis, variances: Float64Array.from(order, (i) => Math.max(0, realEigenvalues[i])) };
+  return { rows, variances: Float64Array.from(order, (i) => Math.max(0, realEigenvalues[i])) };
+}
+
+function floats(matrix: Matrix): Float32Array {
+  return Float32Array.from(matrix.to1DArray());
 }

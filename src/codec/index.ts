@@ -33,3 +33,4 @@ export {
   vectorsOf,
 } from './transform.ts';
 export type { TransformGraphs } from './transform-graphs.ts';
+export { type VectorRange, type VectorSensitivity, vectorRanges } from './weighting.ts';

@@ -2,39 +2,46 @@ import type { EntropyModel } from '../entropy/index.ts';
 import type { CodecBody, FeatureTensor } from './codec.ts';
 import { featureElements, featureTensors, featureValues } from './feature.ts';
 import { integerCoder } from './integers.ts';
-import { analyze, type LinearTransform, synthesizeVectors, vectorsOf } from './transform.ts';
+import { analyze, type LinearTransform, synthesizeVectors, vectorCount, vectorsOf } from './transform.ts';
 import { analyzeV1, synthesizeV1 } from './transform-v1.ts';
 
-/** What codes one tensor of a feature: a transform, a step and the probabilities of the integers. */
+/** What codes one tensor of a feature, or a range of its vectors: a transform, a step and the probabilities of the integers. */
 export interface KltPart {
+  /** Number of the tensor in the feature; where absent, the part's own number. */
+  readonly tensor?: number;
   readonly transform: LinearTransform;
-  /** Quantization step of all components, in the feature's own units. */
+  /** Quantization step of all components, in the units of coefficients: the feature's own where the basis is orthonormal. */
   readonly step: number;
   /** For vectors of the transform's components. */
   readonly model: EntropyModel;
 }
 
 /**
- * The Karhunen-Loeve transform of each token or channel vector, one quantization step, an entropy model for each tensor. `version` is
- * the codec file's: 1 works in float64 with one state.
+ * The Karhunen-Loeve transform of each token or channel vector, a quantization step and an entropy model for each part; the parts are all
+ * vectors of all tensors, in order. `version` is the codec file's: 1 works in float64 with one state.
  */
-export function kltBody(features: readonly FeatureTensor[], parts: readonly KltPart[], version: 1 | 2): CodecBody {
+export function kltBody(features: readonly FeatureTensor[], parts: readonly KltPart[], version: 1 | 2 | 3): CodecBody {
   const coder = integerCoder(
-    parts.map(({ transform, model }, i) => ({ name: features[i].name, vectors: vectorsOf(transform.layout), model })),
+    parts.map((part, i) => ({
+      name: partName(features, part, i),
+      vectors: vectorCount(part.transform),
+      model: part.model,
+    })),
     version === 1 ? 1 : undefined,
   );
 
-  const analysis = (given: Parameters<CodecBody['encode']>[0]): Int32Array[] =>
-    featureValues(features, given, true).map((values, i) => {
-      const { transform, step } = parts[i];
-      return version === 1 ? analyzeV1(transform, values, step) : analyze(transform, values, step);
-    });
+  const analysis = (given: Parameters<CodecBody['encode']>[0]): Int32Array[] => {
+    const tensors = featureValues(features, given, true);
+    return parts.map(({ tensor, transform, step }, i) =>
+      version === 1 ? analyzeV1(transform, tensors[i], step) : analyze(transform, tensors[tensor ?? i], step),
+    );
+  };
 
   const decodeSegment = (segment: number, stream: Uint8Array, tensors: readonly Float32Array[]): void => {
     for (const { part, from, integers } of coder.decode(segment, stream)) {
-      const { transform, step } = parts[part];
+      const { tensor = part, transform, step } = parts[part];
       if (version === 1) tensors[part].set(synthesizeV1(transform, integers, step));
-      else synthesizeVectors(transform, from, integers, step, tensors[part]);
+      else synthesizeVectors(transform, from, integers, step, tensors[tensor]);
     }
   };
 
@@ -50,4 +57,12 @@ export function kltBody(features: readonly FeatureTensor[], parts: readonly KltP
     idealBits: (given) => coder.idealBits(analysis(given)),
     itemize: coder.itemize,
   };
+}
+
+/** As `inspect` names a part. */
+function partName(features: readonly FeatureTensor[], { tensor, transform }: KltPart, i: number): string {
+  const { name } = features[tensor ?? i];
+  const { first = 0, layout } = transform;
+  const count = vectorCount(transform);
+  return count === vectorsOf(layout) ? name : `${name}, vectors ${first} to ${first + count - 1}`;
 }

@@ -11,14 +11,22 @@ export interface VectorLayout {
   readonly inner: number;
 }
 
-/** An orthonormal basis, `components` rows of `length`, around a mean of its own for every vector of the tensor. Immutable. */
+/**
+ * `components` rows of `length` that analyze, and as many that synthesize, around a mean of its own for every vector; of a tensor, or of a
+ * range of its vectors. Immutable.
+ */
 export interface LinearTransform {
+  /** Of the whole tensor. */
   readonly layout: VectorLayout;
+  /** Number of the first vector that it is for, 0 where absent. */
+  readonly first?: number;
   readonly components: number;
   /** [vectors, length], so that what is the same in every picture (a position's embedding, say) costs nothing. */
   readonly mean: Float32Array;
-  /** [components, length] */
+  /** [components, length]: a coefficient is the product of a row and the vector less its mean. */
   readonly basis: Float32Array;
+  /** [components, length]: what a coefficient of 1 adds to the vector; the basis where absent, which is right for an orthonormal one. */
+  readonly synthesis?: Float32Array;
 }
 
 /** Values that are synthesized at a time, so that they stay in a processor's cache. */
@@ -31,29 +39,44 @@ export function vectorsOf(layout: VectorLayout): number {
   return layout.outer * layout.inner;
 }
 
-/** A tensor's vectors one after the other, less their means, into `vectors` (as long as `values`). */
+/** Number of vectors that a transform is for. */
+export function vectorCount({ mean, layout }: LinearTransform): number {
+  return mean.length / layout.length;
+}
+
+/** A tensor's vectors from number `first` on, one after the other, less their means, into `vectors` (as long as `mean`). */
 export function centre<T extends Float32Array | Float64Array>(
   layout: VectorLayout,
   mean: Float32Array,
   values: Float32Array,
   vectors: T,
+  first = 0,
 ): T {
-  if (layout.inner === 1) vectors.set(values);
-  else gather(layout, values, vectors);
+  gather(layout, first, values, vectors);
   for (let i = 0; i < vectors.length; i++) vectors[i] -= mean[i];
   return vectors;
 }
 
-/** A tensor's vectors one after the other. */
+/** A tensor's vectors from number `first` on, one after the other, as many as there is room for in `vectors`. */
 function gather(
   { outer, length, inner }: VectorLayout,
+  first: number,
   values: Float32Array,
   vectors: Float32Array | Float64Array,
 ): void {
+  if (inner === 1) {
+    vectors.set(values.subarray(first * length, first * length + vectors.length));
+    return;
+  }
+  const end = first + vectors.length / length;
   for (let o = 0; o < outer; o++) {
+    // What of the range lies in this row of the layout.
+    const from = Math.max(0, first - o * inner);
+    const to = Math.min(inner, end - o * inner);
+    const at = (o * inner - first) * length;
     for (let a = 0; a < length; a++) {
       const row = (o * length + a) * inner;
-      for (let i = 0; i < inner; i++) vectors[(o * inner + i) * length + a] = values[row + i];
+      for (let i = from; i < to; i++) vectors[at + i * length + a] = values[row + i];
     }
   }
 }
@@ -63,13 +86,13 @@ function gather(
  * kernels in WebAssembly and the plain code below give the same bits on every machine, integers and values both.
  */
 
-/** Analysis: the integers [vectors, components] of a tensor's coefficients, quantized by `step`. */
+/** Analysis: the integers [vectors, components] of the coefficients that a tensor's vectors have, quantized by `step`. */
 export function analyze(transform: LinearTransform, values: Float32Array, step: number): Int32Array {
-  const { layout, mean } = transform;
-  const integers = new Int32Array(vectorsOf(layout) * transform.components);
+  const { layout, mean, first } = transform;
+  const integers = new Int32Array(vectorCount(transform) * transform.components);
   const twin = kernels();
   if (!twin || !analyzeByKernel(twin, transform, values, step, integers)) {
-    const vectors = centre(layout, mean, values, new Float32Array(values.length));
+    const vectors = centre(layout, mean, values, new Float32Array(mean.length), first);
     const coefficients = new Float32Array(integers.length);
     multiplyTransposed(vectors, transform.basis, layout.length, coefficients, Math.fround(1 / step));
     quantize(coefficients, integers);
@@ -77,34 +100,38 @@ export function analyze(transform: LinearTransform, values: Float32Array, step: 
   return integers;
 }
 
-/** Synthesis, the transpose: a tensor from its integers [vectors, components]. Zeros, which are most, cost nothing. */
+/**
+ * Synthesis: a tensor from integers [vectors, components], zero where the transform has no vectors. Zeros among the integers, which are
+ * most, cost nothing.
+ */
 export function synthesize(transform: LinearTransform, integers: Int32Array, step: number): Float32Array {
-  const values = new Float32Array(transform.mean.length);
+  const { layout } = transform;
+  const values = new Float32Array(vectorsOf(layout) * layout.length);
   synthesizeVectors(transform, 0, integers, step, values);
   return values;
 }
 
 /**
- * The same for the vectors from number `first` on, as many as there are integers for: their elements go into their places in the tensor
- * `values`, and nothing else of it is touched.
+ * The same for the transform's vectors from its `from`-th on, as many as there are integers for: their elements go into their places in the
+ * tensor `values`, and nothing else of it is touched.
  */
 export function synthesizeVectors(
   transform: LinearTransform,
-  first: number,
+  from: number,
   integers: Int32Array,
   step: number,
   values: Float32Array,
 ): void {
-  const { layout, components, mean } = transform;
+  const { layout, components, mean, first = 0 } = transform;
   const { length } = layout;
   const count = integers.length / components;
   const most = Math.max(1, Math.floor(PIECE_VALUES / length));
   const twin = kernels();
   for (let v = 0; v < count; v += most) {
     const some = integers.subarray(v * components, (v + most) * components);
-    const means = mean.subarray((first + v) * length, (first + Math.min(v + most, count)) * length);
+    const means = mean.subarray((from + v) * length, (from + Math.min(v + most, count)) * length);
     const byKernel = twin && synthesizeByKernel(twin, transform, means, some, step);
-    scatter(layout, byKernel ?? addRows(transform, means, some, step), first + v, values);
+    scatter(layout, byKernel ?? addRows(transform, means, some, step), first + from + v, values);
   }
 }
 
@@ -188,10 +215,10 @@ function multiplyTransposed(x: Float32Array, b: Float32Array, length: number, y:
   }
 }
 
-/** means + (integers * step) times the basis; four components at a time, so that sums stay in registers. */
+/** means + (integers * step) times the rows that synthesize; four components at a time, so that sums stay in registers. */
 function addRows(transform: LinearTransform, means: Float32Array, integers: Int32Array, step: number): Float32Array {
   const { fround } = Math;
-  const { components, basis } = transform;
+  const { components, synthesis: basis = transform.basis } = transform;
   const { length } = transform.layout;
   const rows = new Int32Array(components);
   const amplitudes = new Float32Array(components);
@@ -229,7 +256,7 @@ function addRows(transform: LinearTransform, means: Float32Array, integers: Int3
   return vectors;
 }
 
-/** Images that kernels keep: the means and then the basis by elements, rows padded to 8; or the basis by components, rows padded to 4. */
+/** Images that kernels keep: the means and then the basis by elements, rows padded to 8; or the rows that synthesize, padded to 4. */
 const analysisImages = new WeakMap<LinearTransform, object>();
 
 function analyzeByKernel(
@@ -239,7 +266,7 @@ function analyzeByKernel(
   step: number,
   integers: Int32Array,
 ): boolean {
-  const { layout, components } = transform;
+  const { layout, components, mean, first = 0 } = transform;
   let owner = analysisImages.get(transform);
   if (!owner) {
     owner = {};
@@ -247,15 +274,13 @@ function analyzeByKernel(
   }
   const image = twin.keep(owner, () => analysisImage(transform));
   if (image === null) return false;
-  const x = twin.room(4 * (values.length + integers.length) + 16);
+  const x = twin.room(4 * (mean.length + integers.length) + 16);
   if (x === null) return false;
-  const out = x + 4 * values.length + 16;
-  const vectors = twin.floats.subarray(x / 4, x / 4 + values.length);
-  if (layout.inner === 1) vectors.set(values);
-  else gather(layout, values, vectors);
-  const basis = image + 4 * values.length;
-  twin.run.subtract(x, image, values.length);
-  twin.run.analyze(x, basis, out, vectorsOf(layout), layout.length, components, 1 / step);
+  const out = x + 4 * mean.length + 16;
+  gather(layout, first, values, twin.floats.subarray(x / 4, x / 4 + mean.length));
+  const basis = image + 4 * mean.length;
+  twin.run.subtract(x, image, mean.length);
+  twin.run.analyze(x, basis, out, vectorCount(transform), layout.length, components, 1 / step);
   integers.set(twin.integers.subarray(out / 4, out / 4 + integers.length));
   return true;
 }
@@ -293,11 +318,11 @@ function synthesizeByKernel(
   return vectors;
 }
 
-function synthesisImage({ layout, components, basis }: LinearTransform): Uint8Array {
+function synthesisImage({ layout, components, basis, synthesis = basis }: LinearTransform): Uint8Array {
   const width = (layout.length + 3) & ~3;
   const image = new Float32Array(components * width);
   for (let c = 0; c < components; c++) {
-    image.set(basis.subarray(c * layout.length, (c + 1) * layout.length), c * width);
+    image.set(synthesis.subarray(c * layout.length, (c + 1) * layout.length), c * width);
   }
   return new Uint8Array(image.buffer);
 }

@@ -17,7 +17,8 @@ import { pictureVersions } from './pictures.ts';
 import { cutLabel, openCuts, plannedPoints, planTask, type TaskPlan, trainingInputs, wantedCuts } from './plan.ts';
 import { PICTURE_WAYS, type Point, WAYS } from './point.ts';
 import { RESAMPLES } from './statistics.ts';
-import { type CodecWays, codecLadders, deviceRung, pictureLadders, referenceRung, single } from './ways.ts';
+import { SuiteLosses } from './suite-losses.ts';
+import { type CodecWays, codecLadders, deviceRung, isFitted, pictureLadders, referenceRung, single } from './ways.ts';
 
 export interface BenchOptions extends Listeners {
   /** Folder with a `suite.json`. */
@@ -131,6 +132,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     meter: new Meter(options.onProgress),
   };
   const heads = new Heads(run);
+  const losses = new SuiteLosses(suite);
   let cuts: (readonly string[])[] = [];
   let complete = true;
   try {
@@ -139,14 +141,14 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     checkBadShare(log.bad, log.images);
     cuts = wantedCuts(suite, plans, ways, options);
     const opened = openCuts(suite, plans, cuts, log);
-    const training = ways.includes('klt') && cuts.length > 0 ? await trainingInputs(run, plans, split, log) : [];
+    const training = ways.some(isFitted) && cuts.length > 0 ? await trainingInputs(run, plans, split, log) : [];
     const versions = ways.some((way) => PICTURE_WAYS.includes(way)) ? await pictureVersions() : {};
     log.encoders = versions;
     for (const [i, { inputs }] of plans.entries()) {
       run.meter.plan(inputs.length * plannedPoints(ways, opened[i], codecs.length));
     }
     for (const [i, plan] of plans.entries()) {
-      await runTask(run, plan, opened[i], { ways, codecs, training, versions, heads }, log);
+      await runTask(run, plan, opened[i], { ways, codecs, training, losses, versions, heads }, log);
     }
   } catch (thrown) {
     if (!(thrown instanceof IsthmusError && thrown.code === 'ABORTED')) throw thrown;
@@ -235,7 +237,7 @@ async function runCut(shared: Conditions, bed: Bed, cut: Cut, wanted: Wanted, lo
   try {
     run.meter.begin(`${bed.name}: features at ${cut.name}`);
     await features.fill(bed.inputs, measuring(run));
-    await climbAll(run, bed, await codecLadders(run, bed, { cut, features, answerers }, wanted), log);
+    await climbAll(run, bed, await codecLadders(run, bed, { cut, features, answerers }, wanted, log), log);
   } finally {
     await releaseAll(answerers);
   }

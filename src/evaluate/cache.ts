@@ -8,10 +8,10 @@ import { writeBeside } from '../files.ts';
 import { allocate, type DType, type NumericData, type Tensor, tensor } from '../tensor.ts';
 
 /**
- * What is kept: features at a cut, answers of the reference, codecs fitted for a run, finished points; `rows` are files of
- * many records with a form and checksums of their own (`src/train/data/row-file.ts`).
+ * What is kept: features at a cut, what tasks' losses feel there, answers of the reference, codecs fitted for a run, finished points;
+ * `rows` are files of many records with a form and checksums of their own (`src/train/data/row-file.ts`).
  */
-export type CacheKind = 'features' | 'answers' | 'codecs' | 'points' | 'rows';
+export type CacheKind = 'features' | 'sensitivities' | 'answers' | 'codecs' | 'points' | 'rows';
 
 const SUM_BYTES = 32;
 

@@ -15,6 +15,7 @@ export {
 export { type BytesAtLoss, bytesAtLoss, LOSS_TARGETS, type SummaryRow, summarize } from './interpolate.ts';
 export { PICTURE_WAYS, POINT_KEYS, type Point, WAYS, type Way } from './point.ts';
 export { controlLine, pointsTable, type ReportOptions, summaryTable } from './report.ts';
+export { type SensitivityOptions, sensitivityOf, type TaskLoss } from './sensitivity.ts';
 export {
   type ByteSummary,
   type Estimate,
@@ -27,3 +28,4 @@ export {
   summarizeBytes,
   totalScore,
 } from './statistics.ts';
+export { modelLoss, SuiteLosses } from './suite-losses.ts';

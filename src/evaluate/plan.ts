@@ -13,7 +13,7 @@ import type { AnyTask } from './measure.ts';
 import { PICTURE_FORMATS } from './pictures.ts';
 import type { Way } from './point.ts';
 import { sample } from './statistics.ts';
-import { isUncut, LEVELS_FIRST } from './ways.ts';
+import { isFitted, isUncut, LEVELS_FIRST } from './ways.ts';
 
 /** What `captioning` and `vqa` take where the suite does not say. */
 const CAPTION_TOKENS = 20;
@@ -180,7 +180,7 @@ export function plannedPoints(ways: readonly Way[], cuts: readonly Cut[], files:
   const rungs = ([from, to]: readonly [number, number]) => to - from;
   const pictures = PICTURE_FORMATS.filter(({ way }) => ways.includes(way)).map(({ first }) => rungs(first));
   const codecs = ways.map((way) =>
-    way === 'klt' ? rungs(KLT_FIRST) : way === 'int8-deflate' ? rungs(LEVELS_FIRST) : way.startsWith('raw-') ? 1 : 0,
+    isFitted(way) ? rungs(KLT_FIRST) : way === 'int8-deflate' ? rungs(LEVELS_FIRST) : way.startsWith('raw-') ? 1 : 0,
   );
   const controls = ways.filter((way) => way === 'reference' || way === 'device').length;
   const sum = (counts: readonly number[]) => counts.reduce((a, b) => a + b, 0);

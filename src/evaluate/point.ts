@@ -19,6 +19,7 @@ export const WAYS = [
   'raw-f16',
   'int8-deflate',
   'klt',
+  'klt-task',
 ] as const;
 
 /** What a point can be of: those, and codecs that nothing but training makes, which are measured from their files. */

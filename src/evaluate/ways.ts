@@ -1,5 +1,6 @@
 import {
   type Codec,
+  type CodecSource,
   type FeatureTensor,
   int8DeflateCodec,
   type OpenTransforms,
@@ -17,6 +18,7 @@ import type { Features } from './features.ts';
 import { fitKltLadder, KLT_FIRST } from './fit.ts';
 import type { Input } from './inputs.ts';
 import type { Ladder, Rung } from './ladder.ts';
+import type { Log } from './log.ts';
 import { type Carried, measure } from './measure.ts';
 import {
   decodePicture,
@@ -27,6 +29,8 @@ import {
   pictureSetting,
 } from './pictures.ts';
 import { PICTURE_WAYS, type Point, type Way } from './point.ts';
+import type { TaskLoss } from './sensitivity.ts';
+import type { SuiteLosses } from './suite-losses.ts';
 
 /** The uncut model on the prepared pixels; its bytes are those of the stored files. */
 export function referenceRung(run: Conditions, bed: Bed): Rung {
@@ -138,9 +142,15 @@ export interface CutBed {
 }
 
 /** The codec at a cut: head, packet, tail; what it runs in sessions is a part of encoding and decoding. */
-export function codecRung(run: Conditions, bed: Bed, at: CutBed, codec: Codec, setting: string): Rung {
+export function codecRung(
+  run: Conditions,
+  bed: Bed,
+  at: CutBed,
+  codec: Codec,
+  setting: string,
+  way: Way = codec.kind,
+): Rung {
   const { cut, features, answerers } = at;
-  const way = codec.kind;
   const identity = [cut.headHash, codec.id];
   return rung(run, bed, { way, setting, cut: cut.name, identity }, async () => {
     const transforms = await openTransforms(codec, run.open);
@@ -180,6 +190,7 @@ export interface CodecWays {
   readonly ways: readonly Way[];
   readonly codecs: readonly { readonly name: string; readonly codec: Codec }[];
   readonly training: readonly Input[];
+  readonly losses: SuiteLosses;
 }
 
 /** A ladder for each kind of codec among the ways, and for each codec file made for the cut. */
@@ -187,7 +198,8 @@ export async function codecLadders(
   run: Conditions,
   bed: Bed,
   at: CutBed,
-  { ways, codecs, training }: CodecWays,
+  { ways, codecs, training, losses }: CodecWays,
+  log: Log,
 ): Promise<Ladder[]> {
   const source = { features: featureTensors(at.cut, await at.features.of(bed.inputs[0])) };
   const ladders: Ladder[] = [];
@@ -201,24 +213,45 @@ export async function codecLadders(
     });
   }
   if (ways.includes('klt') && training.length > 0) {
-    run.meter.begin(`fitting klt at ${at.cut.name}`);
-    const fitted = await fitKltLadder(source, at.features, training, run.cache, {
-      batch: run.batch,
-      signal: run.signal,
-    });
-    // Features that hardly vary give the same codec for several rates.
-    const distinct = fitted.filter(({ id }, i) => fitted.findIndex((other) => other.id === id) === i);
-    const [from, to] = KLT_FIRST;
-    ladders.push({
-      first: [Math.min(from, distinct.length - 1), Math.min(to, distinct.length)],
-      rungs: distinct.map((codec) => codecRung(run, bed, at, codec, codec.setting.replace(' ', '='))),
-    });
+    ladders.push(await kltLadder(run, bed, at, source, training, 'klt', []));
+  }
+  if (ways.includes('klt-task') && training.length > 0) {
+    try {
+      ladders.push(
+        await kltLadder(run, bed, at, source, training, 'klt-task', await losses.at(at.cut.tensors, run.signal)),
+      );
+    } catch (thrown) {
+      if (!(thrown instanceof IsthmusError) || thrown.code === 'ABORTED') throw thrown;
+      log.note(`klt-task is left out at ${at.cut.name}: ${thrown.message}`);
+    }
   }
   for (const { name, codec } of codecs) {
     if (codec.features.map((each) => each.name).join() !== at.cut.name) continue;
     ladders.push(single(codecRung(run, bed, at, codec, `${name.replaceAll(' ', '_')} (file)`)));
   }
   return ladders;
+}
+
+/** The ladder of klt codecs, weighted by `losses` where there are any. */
+async function kltLadder(
+  run: Conditions,
+  bed: Bed,
+  at: CutBed,
+  source: CodecSource,
+  training: readonly Input[],
+  way: Way,
+  losses: readonly TaskLoss[],
+): Promise<Ladder> {
+  run.meter.begin(`fitting ${way} at ${at.cut.name}`);
+  const { batch, signal, open, cache, seed } = run;
+  const fitted = await fitKltLadder(source, at.features, training, losses, { batch, signal, open, cache, seed });
+  // Features that hardly vary give the same codec for several rates.
+  const distinct = fitted.filter(({ id }, i) => fitted.findIndex((other) => other.id === id) === i);
+  const [from, to] = KLT_FIRST;
+  return {
+    first: [Math.min(from, distinct.length - 1), Math.min(to, distinct.length)],
+    rungs: distinct.map((codec) => codecRung(run, bed, at, codec, codec.setting.replace(' ', '='), way)),
+  };
 }
 
 function featureTensors(cut: Cut, feature: readonly Tensor[]): FeatureTensor[] {
@@ -246,6 +279,11 @@ function rung(run: Conditions, bed: Bed, { way, setting, cut, identity }: RungNa
   const label = `${bed.name} ${way} ${setting}${cut === null ? '' : ` at ${cut}`}`;
   const all = [bed.name, ...bed.identity, way, setting, cut, ...identity];
   return { setting, measure: () => journaled(run, label, bed.inputs.length, all, make) };
+}
+
+/** Whether a way's codecs are fitted on training images. */
+export function isFitted(way: Way): boolean {
+  return way === 'klt' || way === 'klt-task';
 }
 
 /** Whether a way sends pictures or needs the uncut model alone. */

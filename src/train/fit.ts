@@ -18,8 +18,11 @@ import {
   PixelStore,
   readInputs,
   sample,
+  sensitivityOf,
+  type TaskLoss,
 } from '../evaluate/index.ts';
 import { batchOf } from '../evaluate/plan.ts';
+import { modelLoss } from '../evaluate/suite-losses.ts';
 import { cutNetwork } from '../network.ts';
 import { type Graph, inferShapes, writeGraph } from '../onnx/index.ts';
 import { identity } from '../packet/index.ts';
@@ -37,18 +40,20 @@ export interface FitJob {
   readonly input: InputSpec;
   /** Paths of the images to choose from. */
   readonly images: readonly string[];
+  /** Tasks that a recipe's weight is taken of; where absent, the choice among classes that the model's one output is. */
+  readonly losses?: readonly TaskLoss[];
   readonly cache: Cache;
   readonly open?: OpenSession;
   readonly signal?: AbortSignal;
-  /** Called with the number of features just made, of `total`. */
+  /** Called with the number of features, and of images whose loss was differentiated, just made, of `total`. */
   readonly onImages?: (count: number, total: number) => void;
   readonly onBad?: (bad: BadInput) => void;
 }
 
 /**
  * Makes a codec by a recipe: runs the head on images (their features are kept in the cache), takes the statistics that the
- * kind needs, and writes a card of how it was made. Throws what cutting, preparing and fitting throw, `ABORTED`,
- * `TOO_MANY_BAD_INPUTS` where more than one image in a hundred is bad.
+ * kind needs, and writes a card of how it was made. Throws what cutting, preparing, differentiating and fitting throw,
+ * `ABORTED`, `TOO_MANY_BAD_INPUTS` where more than one image in a hundred is bad.
  */
 export async function fitCodec(job: FitJob): Promise<{ codec: Codec; card: string }> {
   const { recipe, input, signal, open = openSession } = job;
@@ -70,10 +75,12 @@ export async function fitCodec(job: FitJob): Promise<{ codec: Codec; card: strin
     );
     checkBadShare(bad, chosen.length);
     const features = new Features({ session, hash: headHash, cut: recipe.cut }, input, store, job.cache);
+    const weighted = recipe.weight === 'task';
+    const losses = weighted ? (job.losses ?? [modelLoss(job.graph, recipe.cut, input.name)]) : [];
     const options = {
       batch: rowsAreImages(inferShapes(head), recipe.cut, input.name) ? batchOf(job.graph, input.name) : 1,
       signal,
-      onImages: (count: number) => job.onImages?.(count, inputs.length),
+      onImages: (count: number) => job.onImages?.(count, inputs.length * (1 + losses.length)),
     };
     const first = await features.of(inputs[0]);
     const source: CodecSource = {
@@ -88,10 +95,14 @@ export async function fitCodec(job: FitJob): Promise<{ codec: Codec; card: strin
     const stream = async function* () {
       for (const each of inputs) yield await features.of(each);
     };
-    const statistics = await kltStatistics(source, stream, { axis: recipe.axis, signal });
+    const { axis, seed } = recipe;
+    const weighting = weighted
+      ? await sensitivityOf(source, losses, features, inputs, { ...options, axis, seed, open, cache: job.cache })
+      : undefined;
+    const statistics = await kltStatistics(source, stream, { axis, weighting, signal });
     const step = recipe.step ?? stepForRate(statistics, recipe.bits as number);
     const [codec] = await kltCodecs(source, statistics, stream, [step], { model: recipe.entropy, signal });
-    return withCard(codec, recipe, inputs.length);
+    return withCard(codec, { ...recipe, tasks: weighted ? losses.map(({ name }) => name) : undefined }, inputs.length);
   } finally {
     await session.release();
   }
@@ -111,7 +122,7 @@ function withCard(codec: Codec, recipe: Recipe, images: number): { codec: Codec;
     '',
     `Codec ${identity(codec.id)} for ${codec.features.map(({ name, shape }) => `\`${name}\` [${shape.join(', ')}]`).join(' and ')}` +
       ` of ${codec.model?.name}.`,
-    images > 0 ? `Fitted on ${images} images.` : 'Needs no fitting.',
+    images > 0 ? `Fitted on ${images} images.${weightLine(recipe)}` : 'Needs no fitting.',
     '',
     '```json',
     JSON.stringify(recipe, null, 2),
@@ -119,4 +130,9 @@ function withCard(codec: Codec, recipe: Recipe, images: number): { codec: Codec;
     '',
   ];
   return { codec, card: lines.join('\n') };
+}
+
+function weightLine({ tasks = [] }: Recipe): string {
+  if (tasks.length === 0) return '';
+  return ` Errors are weighted by the second moments of the gradients, at the cut, of the loss of ${tasks.join(', ')}; labels are drawn from the model's own answers.`;
 }

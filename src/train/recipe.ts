@@ -19,6 +19,10 @@ const RECIPE = z
     axis: z.int().min(0).optional(),
     /** klt: what gives integers their probabilities; `predictive` where absent. */
     entropy: z.enum(KLT_MODELS).optional(),
+    /** klt: weighted by what the losses of tasks feel at the cut; plain squared error where absent. */
+    weight: z.enum(['task']).optional(),
+    /** The tasks of a weight, by the suite's names; all of them where absent. */
+    tasks: z.array(z.string().min(1)).min(1).optional(),
     /** int8-deflate: integers from -levels to levels. */
     levels: z.int().min(1).max(127).optional(),
     /** Images to learn from, chosen by the seed. */
@@ -28,8 +32,13 @@ const RECIPE = z
   .refine(({ kind, step, bits }) => kind !== 'klt' || (step === undefined) !== (bits === undefined), {
     message: 'a klt codec takes either step or bits',
   })
-  .refine(({ kind, step, bits, axis, entropy }) => kind === 'klt' || (step ?? bits ?? axis ?? entropy) === undefined, {
-    message: 'step, bits, axis and entropy are for klt codecs',
+  .refine(
+    ({ kind, step, bits, axis, entropy, weight }) =>
+      kind === 'klt' || (step ?? bits ?? axis ?? entropy ?? weight) === undefined,
+    { message: 'step, bits, axis, entropy and weight are for klt codecs' },
+  )
+  .refine(({ weight, tasks }) => weight !== undefined || tasks === undefined, {
+    message: 'tasks are those of a weight',
   })
   .refine(({ kind, levels }) => kind === 'int8-deflate' || levels === undefined, {
     message: 'levels are for int8-deflate codecs',

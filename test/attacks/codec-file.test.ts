@@ -164,6 +164,50 @@ describe('forged codec files', () => {
     expect(seen.refused).toBeGreaterThan(100);
   });
 
+  it('of the klt kind with any ranges of vectors, and rows that synthesize, are refused or work', () => {
+    const seen = { refused: 0, works: 0 };
+    const table = (components: number) =>
+      Uint8Array.from(
+        [1, 8, components, 0, 0, 0, ...Array(components).fill([255, 255, 255, 255, 3, 0, 55, 0, 200, 0, 1, 0])].flat(),
+      );
+    const part = fc.record({
+      tensor: fc.constantFrom(0, 0, 0, 0, 1, 2),
+      first: fc.constantFrom(null, null, null, null, null, 0, 1, 2, 3, -1, 0.5, 2 ** 31),
+      vectors: fc.constantFrom(1, 1, 2, 2, 3, 4, 0, 2 ** 31 - 1),
+      components: fc.integer({ min: 1, max: 3 }),
+      own: fc.boolean(),
+      rows: fc.constantFrom(0, 0, 0, 0, 0, 0, 4, -4),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(part, { minLength: 1, maxLength: 4 }),
+        fc.constantFrom(4, 4, 4, 4, 4, 4, 3),
+        (given, vectors) => {
+          const layout: VectorLayout = { outer: 2, length: 3, inner: vectors / 2 };
+          const entries: Record<string, Uint8Array> = {};
+          let next = 0;
+          const parts = given.map(({ own, rows, ...part }, i) => {
+            // Mostly the last part ends where the tensor does.
+            const rest = i === given.length - 1 && part.vectors > 1 && next < 4 ? 4 - next : part.vectors;
+            const count = rest < 10 ? rest : 1;
+            entries[`mean-${i}.f32`] = new Uint8Array(12 * count);
+            entries[`basis-${i}.f32`] = new Uint8Array(12 * part.components);
+            if (own) entries[`synthesis-${i}.f32`] = new Uint8Array(Math.max(0, 12 * part.components + rows)).fill(63);
+            entries[`tables-${i}.bin`] = table(part.components);
+            const first = part.first ?? next;
+            next = first + count;
+            return { ...part, vectors: rest, first, layout, step: 0.5 };
+          });
+          const definition = { ...base, version: 3, kind: 'klt', features: [tensorOf([2, 3, 2])], parts };
+          seen[outcome(forge(definition, entries))]++;
+        },
+      ),
+      { seed: 23, numRuns: 2000 },
+    );
+    expect(seen.works).toBeGreaterThan(50);
+    expect(seen.refused).toBeGreaterThan(100);
+  });
+
   it('with any bytes of codec.json changed are refused or work', () => {
     const json = rawCodec('raw-f32', { features: [{ name: 'f', dtype: 'float32', shape: [1, 2, 3] }] }).entries.get(
       'codec.json',

@@ -374,7 +374,10 @@ export function mutateContent(
   if (rest.length === 0 || what < 5) mutateJson(dice, json);
   else if (what === 5) rest.splice(dice.below(rest.length), 1);
   else if (what === 6)
-    rest.push([dice.pick(['tables-1.bin', 'mean-9.f32', 'x', 'constructor']), dice.bytes(dice.below(9))]);
+    rest.push([
+      dice.pick(['tables-1.bin', 'synthesis-0.f32', 'mean-9.f32', 'x', 'constructor']),
+      dice.bytes(dice.below(9)),
+    ]);
   else if (what === 7) rest.push(rest.splice(dice.below(rest.length), 1)[0]);
   else {
     const entry = dice.pick(rest);

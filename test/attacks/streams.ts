@@ -4,7 +4,6 @@ import { type EntropyModel, readModel } from '../../src/entropy/model.ts';
 import { RansEncoder } from '../../src/entropy/rans.ts';
 import { lanesFor } from '../../src/entropy/sequence.ts';
 import { TableBank } from '../../src/entropy/tables.ts';
-import { elements } from '../../src/tensor.ts';
 import { decodePlain, encodePlain } from './twins.ts';
 
 /** An escape of any form, also of forms that no encoder writes. */
@@ -36,10 +35,9 @@ export function streamOf(codec: Codec): Stream | null {
   const { parts, latents } = JSON.parse(new TextDecoder().decode(codec.entries.get('codec.json')));
   const models: EntropyModel[] = [];
   const lengths: number[] = [];
-  for (const [i, { shape }] of codec.coded.entries()) {
-    const { components } = (parts ?? latents)[i];
+  for (const [i, { components, layout, vectors = layout.outer * layout.inner }] of (parts ?? latents).entries()) {
     models.push(readModel(codec.entries.get(`tables-${i}.bin`) as Uint8Array, components));
-    lengths.push(parts ? (elements(shape) / parts[i].layout.length) * components : elements(shape));
+    lengths.push(vectors * components);
   }
   const banks = models.filter((model) => model instanceof TableBank);
   if (banks.length < models.length) return modelStream(models, lengths);

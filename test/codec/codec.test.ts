@@ -6,7 +6,7 @@ import { IsthmusError } from '../../src/errors.ts';
 import { sealPacket } from '../../src/packet/index.ts';
 import { type Tensor, toFloat32 } from '../../src/tensor.ts';
 import { codeOf } from '../code-of.ts';
-import { feature, fitted, pair, tokens } from './features.ts';
+import { feature, fitted, pair, tokens, weightingOf } from './features.ts';
 import { learned } from './learned-codecs.ts';
 
 /** Every codec that a cut can have, under one contract. `error` bounds the difference after a round trip. */
@@ -30,6 +30,15 @@ beforeAll(async () => {
         name: `klt ${what} ${codec.setting}`,
         codec,
         error: (x) => step * 3 + (step > 1 ? largest(x) * 2 : 0.01),
+      });
+    }
+    for (const codec of await fitted(source, [0.05, 1, 500], 40, weightingOf(source, 8))) {
+      const step = Number(codec.setting.split(' ')[1]);
+      // As above, and what the inverse of the weights makes of half a step: they differ by up to a hundred.
+      codecs.push({
+        name: `klt weighted ${what} ${codec.setting}`,
+        codec,
+        error: (x) => step * 30 + (step > 1 ? largest(x) * 2 : 0.01),
       });
     }
   }
@@ -105,7 +114,7 @@ describe('every codec', () => {
       expect(real, name).toBeGreaterThanOrEqual(ideal);
       measured++;
     }
-    expect(measured).toBe(8);
+    expect(measured).toBe(14);
   });
 
   it('takes an ndarray, strided or not', () => {

@@ -1,4 +1,12 @@
-import { type CodecSource, type FeatureStream, kltCodecs, kltStatistics } from '../../src/codec/index.ts';
+import {
+  type CodecSource,
+  type FeatureStream,
+  kltCodecs,
+  kltStatistics,
+  type VectorSensitivity,
+  vectorLayout,
+  vectorRanges,
+} from '../../src/codec/index.ts';
 import { type Tensor, tensor } from '../../src/tensor.ts';
 
 /** Uniform numbers in [0, 1), seeded (mulberry32). */
@@ -39,7 +47,31 @@ export function streamOf(source: CodecSource, count: number): FeatureStream {
   };
 }
 
-export async function fitted(source: CodecSource, steps: readonly number[], count = 40) {
+export async function fitted(
+  source: CodecSource,
+  steps: readonly number[],
+  count = 40,
+  weighting?: readonly VectorSensitivity[],
+) {
   const stream = streamOf(source, count);
-  return kltCodecs(source, await kltStatistics(source, stream), stream, steps);
+  return kltCodecs(source, await kltStatistics(source, stream, { weighting }), stream, steps);
+}
+
+/** Second moments of gradients along random directions, which each range feels in its own measure: `share` of them have all but a little. */
+export function weightingOf(source: CodecSource, seed: number, share = 0.3): VectorSensitivity[] {
+  const random = uniforms(seed);
+  return source.features
+    .flatMap(({ shape }, tensor) => vectorRanges(tensor, vectorLayout(shape)))
+    .map((range, r) => {
+      const { length } = range.layout;
+      const moments = new Float64Array(length * length);
+      for (let k = 0; k < 2 * length; k++) {
+        const size = (r + 1) * (k < 2 * length * share ? 1 : 0.1);
+        const direction = Array.from({ length }, () => size * (random() - 0.5));
+        for (let a = 0; a < length; a++) {
+          for (let b = 0; b < length; b++) moments[a * length + b] += direction[a] * direction[b];
+        }
+      }
+      return { ...range, moments };
+    });
 }

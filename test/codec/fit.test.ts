@@ -8,9 +8,11 @@ import {
   kltStatistics,
   readCodec,
   stepForRate,
+  vectorLayout,
+  vectorRanges,
 } from '../../src/codec/index.ts';
 import { fromFloat32, type Tensor, tensor, toFloat32 } from '../../src/tensor.ts';
-import { feature } from './features.ts';
+import { feature, weightingOf } from './features.ts';
 
 function sourceOf(shape: readonly number[], dtype: FeatureTensor['dtype'] = 'float32'): CodecSource {
   return { features: [{ name: 'x', dtype, shape }] };
@@ -111,5 +113,106 @@ describe('features of any size', () => {
     for (const axis of [3, -1, 0.5]) {
       await expect(fitOn(sourceOf(shape), features, 8, axis)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
     }
+  });
+});
+
+describe('a weighting', () => {
+  const source: CodecSource = { features: [{ name: 'tokens', dtype: 'float32', shape: [1, 17, 24] }] };
+  const weighting = weightingOf(source, 12);
+  const sent = Array.from({ length: 60 }, (_, seed) => feature([1, 17, 24], seed));
+  const stream = async function* () {
+    for (const each of sent) yield [each];
+  };
+
+  /** Mean bytes, and mean over features of the sum over vectors of eᵀ E[g gᵀ] e. */
+  const costOf = (codec: Codec) => {
+    let [bytes, distortion] = [0, 0];
+    for (const each of sent) {
+      const packet = codec.encode([each]);
+      bytes += packet.length / sent.length;
+      const [x, y] = [each, codec.decode(packet)[0]].map(toFloat32);
+      for (const { first, vectors, moments } of weighting) {
+        for (let v = first; v < first + vectors; v++) {
+          const e = x.subarray(24 * v, 24 * (v + 1)).map((value, a) => value - y[24 * v + a]);
+          for (let a = 0; a < 24; a++) {
+            for (let b = 0; b < 24; b++) distortion += (e[a] * moments[24 * a + b] * e[b]) / sent.length;
+          }
+        }
+      }
+    }
+    return { bytes, distortion };
+  };
+
+  it('sends the same bytes with less of the error that counts', async () => {
+    const plain = await kltStatistics(source, stream);
+    const weighted = await kltStatistics(source, stream, { weighting });
+    expect(weighted.map(({ tensor, transform: { first, mean } }) => [tensor, first, mean.length / 24])).toEqual([
+      [0, 0, 1],
+      [0, 1, 16],
+    ]);
+    const [before] = await kltCodecs(source, plain, stream, [1]);
+    const target = costOf(before);
+    let [low, high] = [-6, 6];
+    let after = target;
+    for (let i = 0; i < 7; i++) {
+      const step = 2 ** ((low + high) / 2);
+      const [codec] = await kltCodecs(source, weighted, stream, [step]);
+      after = costOf(codec);
+      if (after.bytes > target.bytes) low = Math.log2(step);
+      else high = Math.log2(step);
+    }
+    expect(after.bytes / target.bytes).toBeCloseTo(1, 1);
+    expect(after.distortion).toBeLessThan(0.7 * target.distortion);
+  });
+
+  it('has a synthesis that undoes its analysis, and steps near the units of the feature', async () => {
+    const statistics = await kltStatistics(source, stream, { weighting });
+    for (const { transform } of statistics) {
+      const { basis, synthesis } = transform;
+      for (let c = 0; c < 24; c++) {
+        for (let d = 0; d < 24; d++) {
+          let sum = 0;
+          for (let a = 0; a < 24; a++) sum += basis[24 * c + a] * (synthesis as Float32Array)[24 * d + a];
+          expect(sum).toBeCloseTo(c === d ? 1 : 0, 4);
+        }
+      }
+    }
+    const [plain] = await kltStatistics(source, stream);
+    expect(stepForRate(statistics, 2) / stepForRate([plain], 2)).toBeGreaterThan(0.3);
+    expect(stepForRate(statistics, 2) / stepForRate([plain], 2)).toBeLessThan(3);
+  });
+
+  it('of a range that nothing feels sends nothing of it, and of none at all is refused', async () => {
+    const [token, grid] = weighting;
+    const none = new Float64Array(24 * 24);
+    const statistics = await kltStatistics(source, stream, { weighting: [{ ...token, moments: none }, grid] });
+    const [codec] = await kltCodecs(source, statistics, stream, [0.5]);
+    const [x, y] = [sent[0], codec.decode(codec.encode([sent[0]]))[0]].map(toFloat32);
+    const mean = statistics[0].transform.mean;
+    expect(y.subarray(0, 24)).toEqual(mean);
+    expect(Math.abs(x[30] - y[30])).toBeLessThan(3);
+    for (const moments of [none, none.map(() => Number.NaN)]) {
+      const bad = weighting.map((range) => ({ ...range, moments }));
+      await expect(kltStatistics(source, stream, { weighting: bad })).rejects.toMatchObject({
+        code: 'INVALID_ARGUMENT',
+      });
+    }
+  });
+
+  it('takes the class token apart, and the distillation token, and no windows, words or pixels', () => {
+    const rangesOf = (shape: number[]) =>
+      vectorRanges(0, vectorLayout(shape)).map(({ first, vectors }) => [first, vectors]);
+    expect(rangesOf([1, 197, 192])).toEqual([
+      [0, 1],
+      [1, 196],
+    ]);
+    expect(rangesOf([1, 198, 192])).toEqual([
+      [0, 2],
+      [2, 196],
+    ]);
+    expect(rangesOf([1, 196, 192])).toEqual([[0, 196]]);
+    expect(rangesOf([1, 64, 14, 14])).toEqual([[0, 196]]);
+    expect(rangesOf([1, 24, 768])).toEqual([[0, 24]]);
+    expect(rangesOf([1, 10])).toEqual([[0, 1]]);
   });
 });

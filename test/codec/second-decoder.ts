@@ -28,6 +28,10 @@ interface Part {
   layout: { outer: number; length: number; inner: number };
   components: number;
   step: number;
+  /** Version 3. */
+  tensor?: number;
+  first?: number;
+  vectors?: number;
 }
 export interface Definition {
   kind: string;
@@ -105,7 +109,7 @@ export function openCodec(file: Uint8Array): SecondCodec {
   need(json !== undefined, 'codec.json');
   const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(json);
   const definition = JSON.parse(text) as Definition;
-  const versions = definition.kind === 'learned' ? [3] : definition.kind === 'klt' ? [1, 2] : [1];
+  const versions = definition.kind === 'learned' ? [3] : definition.kind === 'klt' ? [1, 2, 3] : [1];
   need(versions.includes(definition.version), 'version');
   need(definition.format === 'isthmus-codec', 'format');
   need(canonical(definition) === text, 'canonical');
@@ -113,20 +117,35 @@ export function openCodec(file: Uint8Array): SecondCodec {
   entries.delete('card.md');
   need(Object.keys(definition.entries).sort().join() === [...entries.keys()].sort().join(), 'entries named');
   for (const [name, bytes] of entries) need(hash(bytes).digest('hex') === definition.entries[name], 'hash');
+  const next = definition.features.map(() => 0);
   const models = (definition.parts ?? []).map((part, i) => {
     const { outer, length, inner } = part.layout;
-    need(outer * length * inner === size(definition.features[i].shape) && part.components <= length, 'layout');
-    need(entries.get(`mean-${i}.f32`)?.length === 4 * outer * length * inner, 'mean');
-    need(entries.get(`basis-${i}.f32`)?.length === 4 * part.components * length, 'basis');
+    const { tensor, first, vectors } = rangeOf(part, i);
+    need(outer * length * inner === size(definition.features[tensor].shape) && part.components <= length, 'layout');
+    need(next.slice(0, tensor).every((count) => count < 0) && next[tensor] === first, 'ranges in order');
+    next[tensor] = first + vectors === outer * inner ? -1 : first + vectors;
+    need(first + vectors <= outer * inner, 'ranges within the tensor');
+    need(entries.get(`mean-${i}.f32`)?.length === 4 * vectors * length, 'mean');
+    for (const name of ['basis', 'synthesis']) {
+      const rows = entries.get(`${name}-${i}.f32`);
+      need(rows === undefined ? name === 'synthesis' : rows.length === 4 * part.components * length, name);
+      need(rows === undefined || name === 'basis' || definition.version === 3, 'synthesis');
+    }
     return readModel(entries.get(`tables-${i}.bin`) as Uint8Array, part.components, definition.version === 1 ? 1 : 7);
   });
   for (const [i, { components }] of (definition.latents ?? []).entries()) {
     models.push(readModel(entries.get(`tables-${i}.bin`) as Uint8Array, components, 7));
   }
+  need(definition.kind !== 'klt' || next.every((count) => count < 0), 'all vectors of all tensors');
   return { definition, identity: hash(json).digest().readUInt32LE(0), entries, models };
 }
 
-/** Integers of each tensor (none for raw kinds), and the values as float64 holding what the dtype can. */
+/** Before version 3 a part is for all vectors of the tensor of its own number. */
+function rangeOf({ layout, tensor, first, vectors }: Part, i: number) {
+  return { tensor: tensor ?? i, first: first ?? 0, vectors: vectors ?? layout.outer * layout.inner };
+}
+
+/** Integers of each part (none for raw kinds), and the values as float64 holding what the dtype can. */
 export function decodePacket(codec: SecondCodec, packet: Uint8Array): { integers: bigint[][]; values: number[][] } {
   const { definition } = codec;
   need(packet.length >= 9, 'frame');
@@ -197,50 +216,52 @@ function learnedBody({ definition, models }: SecondCodec, body: Uint8Array) {
 }
 
 function kltBody(codec: SecondCodec, body: Uint8Array) {
-  const parts = codec.definition.parts.map(({ layout }, i) => ({
-    model: codec.models[i],
-    vectors: layout.outer * layout.inner,
-  }));
-  const integers = takeBody(body, parts, codec.definition.version);
-  return { integers, values: integers.map((list, i) => synthesis(codec, i, list)) };
+  const { definition } = codec;
+  const parts = definition.parts.map((part, i) => ({ model: codec.models[i], vectors: rangeOf(part, i).vectors }));
+  const integers = takeBody(body, parts, definition.version);
+  const values = definition.features.map(({ shape }) => new Array<number>(size(shape)));
+  for (const [i, list] of integers.entries()) {
+    synthesize(codec, i, list, values[rangeOf(definition.parts[i], i).tensor]);
+  }
+  return { integers, values };
 }
 
-function synthesis({ definition, entries }: SecondCodec, part: number, integers: bigint[]): number[] {
+/** Puts the vectors of a part into their places among the values of its tensor. */
+function synthesize({ definition, entries }: SecondCodec, part: number, integers: bigint[], values: number[]): void {
   const { layout, components, step } = definition.parts[part];
-  const { outer, length, inner } = layout;
+  const { length, inner } = layout;
+  const { first, vectors } = rangeOf(definition.parts[part], part);
   const mean = viewOf(entries.get(`mean-${part}.f32`) as Uint8Array);
-  const basis = viewOf(entries.get(`basis-${part}.f32`) as Uint8Array);
-  const values = new Array<number>(outer * length * inner);
-  for (let o = 0; o < outer; o++) {
-    for (let i = 0; i < inner; i++) {
-      for (let a = 0; a < length; a++) {
-        const v = o * inner + i;
-        let x = mean.getFloat32(4 * (v * length + a), true);
-        if (definition.version === 2) {
-          for (let c = 0; c < components; c++) {
-            const n = Number(integers[v * components + c]);
-            if (n === 0) continue;
-            const y = Math.fround(n * step);
-            x = Math.fround(x + Math.fround(y * basis.getFloat32(4 * (c * length + a), true)));
-          }
-          values[(o * length + a) * inner + i] = Number.isNaN(x) ? 0 : x;
-          continue;
-        }
-        const products: number[] = [];
+  const basis = viewOf((entries.get(`synthesis-${part}.f32`) ?? entries.get(`basis-${part}.f32`)) as Uint8Array);
+  for (let v = 0; v < vectors; v++) {
+    const o = Math.floor((first + v) / inner);
+    const i = (first + v) % inner;
+    for (let a = 0; a < length; a++) {
+      const place = (o * length + a) * inner + i;
+      let x = mean.getFloat32(4 * (v * length + a), true);
+      if (definition.version > 1) {
         for (let c = 0; c < components; c++) {
           const n = Number(integers[v * components + c]);
-          if (n !== 0) products.push(n * step * basis.getFloat32(4 * (c * length + a), true));
+          if (n === 0) continue;
+          const y = Math.fround(n * step);
+          x = Math.fround(x + Math.fround(y * basis.getFloat32(4 * (c * length + a), true)));
         }
-        while (products.length >= 4) {
-          const [p0, p1, p2, p3] = products.splice(0, 4);
-          x += p0 + p1 + p2 + p3;
-        }
-        for (const p of products) x += p;
-        values[(o * length + a) * inner + i] = Math.fround(x);
+        values[place] = Number.isNaN(x) ? 0 : x;
+        continue;
       }
+      const products: number[] = [];
+      for (let c = 0; c < components; c++) {
+        const n = Number(integers[v * components + c]);
+        if (n !== 0) products.push(n * step * basis.getFloat32(4 * (c * length + a), true));
+      }
+      while (products.length >= 4) {
+        const [p0, p1, p2, p3] = products.splice(0, 4);
+        x += p0 + p1 + p2 + p3;
+      }
+      for (const p of products) x += p;
+      values[place] = Math.fround(x);
     }
   }
-  return values;
 }
 
 function fromHalf(bits: number): number {

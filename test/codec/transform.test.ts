@@ -20,7 +20,7 @@ function inBothWays<T>(work: () => T): [T, T] {
 
 const bits = (values: Float32Array): Int32Array => new Int32Array(values.buffer, values.byteOffset, values.length);
 
-/** Layouts of odd lengths, values and steps of any size; `extreme` makes sums leave the range of float32. */
+/** Layouts of odd lengths, values and steps of any size, all vectors or a range; some sums leave the range of float32. */
 const transforms = fc
   .record({
     outer: fc.integer({ min: 1, max: 4 }),
@@ -29,20 +29,27 @@ const transforms = fc
     share: fc.double({ min: 0, max: 1, noNaN: true }),
     size: fc.constantFrom(1e-30, 1e-3, 1, 1e4, 1e30, 1e38),
     step: fc.constantFrom(2 ** -126, 1e-3, 0.3, 1, 1e5, 2 ** 127),
+    range: fc.option(fc.tuple(fc.nat(), fc.nat())),
+    own: fc.boolean(),
     seed: fc.integer(),
   })
-  .map(({ outer, length, inner, share, size, step, seed }) => {
+  .map(({ outer, length, inner, share, size, step, range, own, seed }) => {
     const random = uniforms(seed);
     const components = Math.max(1, Math.round(share * length));
     const number = () => Math.fround((random() - 0.5) * size * (random() < 0.1 ? 1e-8 : 1));
+    const rows = () => Float32Array.from({ length: components * length }, () => (random() < 0.2 ? 0 : random() - 0.5));
+    const all = outer * inner;
+    const [first, count] = range ? [range[0] % all, 1 + (range[1] % (all - (range[0] % all)))] : [0, all];
     const transform: LinearTransform = {
       layout: { outer, length, inner },
       components,
-      mean: Float32Array.from({ length: outer * length * inner }, number),
-      basis: Float32Array.from({ length: components * length }, () => (random() < 0.2 ? 0 : random() - 0.5)),
+      ...(range && { first }),
+      mean: Float32Array.from({ length: count * length }, number),
+      basis: rows(),
+      ...(own && { synthesis: rows() }),
     };
-    const values = Float32Array.from(transform.mean, () => number());
-    const integers = Int32Array.from({ length: outer * inner * components }, () =>
+    const values = Float32Array.from({ length: all * length }, () => number());
+    const integers = Int32Array.from({ length: count * components }, () =>
       random() < 0.5 ? 0 : Math.round((random() - 0.5) * 2 ** (1 + 29 * random())),
     );
     return { transform, values, integers, step };
@@ -58,6 +65,31 @@ it('gives the same integers and the same floats, to the last bit, in TypeScript 
       expect(plain.some(Number.isNaN)).toBe(false);
     }),
     { seed: 4, numRuns: 300 },
+  );
+});
+
+it('analyzes and synthesizes a range of vectors as the whole does, and nothing else', () => {
+  fc.assert(
+    fc.property(transforms, ({ transform, values, integers, step }) => {
+      const { layout, first = 0, components, mean, basis, synthesis } = transform;
+      const { outer, length, inner } = layout;
+      const [from, to] = [first * length, first * length + mean.length];
+      const wholeMean = new Float32Array(outer * inner * length);
+      wholeMean.set(mean, from);
+      const whole: LinearTransform = { layout, components, mean: wholeMean, basis: synthesis ?? basis };
+      const all = analyze({ ...whole, basis }, values, step);
+      expect(analyze(transform, values, step)).toEqual(
+        all.subarray(first * components, first * components + integers.length),
+      );
+      const padded = new Int32Array(all.length);
+      padded.set(integers, first * components);
+      const wanted = synthesize(whole, padded, step).map((value, at) => {
+        const v = Math.floor(at / (length * inner)) * inner + (at % inner);
+        return v * length >= from && v * length < to ? value : 0;
+      });
+      expect(bits(synthesize(transform, integers, step))).toEqual(bits(wanted));
+    }),
+    { seed: 5, numRuns: 200 },
   );
 });
 
