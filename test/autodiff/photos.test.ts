@@ -38,18 +38,23 @@ describe.skipIf(!SHARED)('the tails of photos, along random directions', () => {
     pixels = tensor('float32', [IMAGES.length, 3, 224, 224], data);
   });
 
-  it.each([
+  it.each<[task: string, cut: string, step?: number]>([
     ['classification', '/blocks/blocks.2/Add_1_output_0'],
     ['classification', '/blocks/blocks.5/Add_1_output_0'],
     ['classification', '/blocks/blocks.8/Add_1_output_0'],
+    // The derivative by the picture is small beside the loss of all words: float32 rounding asks for wider steps.
+    ['captioning', '/blocks/blocks.2/Add_1_output_0', 1.6e-2],
+    ['captioning', '/blocks/blocks.5/Add_1_output_0', 1.6e-2],
     ['captioning', '/blocks/blocks.8/Add_1_output_0'],
+    ['vqa', '/blocks/blocks.2/Add_1_output_0'],
+    ['vqa', '/blocks/blocks.5/Add_1_output_0'],
     ['vqa', '/blocks/blocks.8/Add_1_output_0'],
-  ])('%s after %s', async (task, cut) => {
+  ])('%s after %s', async (task, cut, step = 4e-3) => {
     const { head, tail } = cutGraph(chainGraphs(trunk, tails[task]), [cut]);
     const feature = (await run(head, { pixels }))[cut];
     const feeds: Record<string, Tensor> = { [cut]: feature };
     if (task !== 'classification') feeds.tokens = TOKENS;
-    expect(await worstAlong(tail, cut, feeds, 4e-3)).toBeLessThan(2e-3);
+    expect(await worstAlong(tail, cut, feeds, step)).toBeLessThan(2e-3);
   });
 
   it('the whole trunk, by its pixels', async () => {

@@ -132,6 +132,24 @@ describe('docs/training.md', () => {
   });
 });
 
+describe('docs/gradients.md', () => {
+  const page = readFileSync(join(ROOT, 'docs/gradients.md'), 'utf8');
+
+  it('shows a rule that is used', () => {
+    const [code] = blocks(page, 'ts');
+    writeFileSync(join(dir, 'rule.mjs'), code);
+    const gradients = execFileSync('node', ['rule.mjs'], { cwd: dir, encoding: 'utf8' }).trim().split(' ').map(Number);
+    expect(gradients).toHaveLength(2);
+    for (const [i, x] of [1, 2].entries()) expect(gradients[i]).toBeCloseTo((Math.cos(x) - Math.sin(x) / x) / x, 5);
+  });
+
+  it('lists every rule', async () => {
+    const { RULES } = await import('../../src/autodiff/index.ts');
+    const listed = [...page.matchAll(/^\| ([\w.]+) +\|.*\|$/gm)].map(([, op]) => op).filter((op) => op !== 'operator');
+    expect(listed.sort()).toEqual(Object.keys(RULES).sort());
+  });
+});
+
 describe('docs/suite.md', () => {
   it('shows a suite.json that is accepted', async () => {
     const page = readFileSync(join(ROOT, 'docs/suite.md'), 'utf8');

@@ -1,3 +1,4 @@
+import type { Sample } from '../applied.ts';
 import type { Case } from './draw.ts';
 
 const einsum: Case = {
@@ -14,6 +15,9 @@ const einsum: Case = {
       'i,j->ij',
       'bn,bmn,m->b',
       'ij,ij->',
+      'ii->i',
+      'iji,j->i',
+      'iij',
     );
     const lengths = new Map([...'bhqdkijmn'].map((letter) => [letter, d.int(1, 3)]));
     const shapes = equation.split('->')[0].split(',');
@@ -21,6 +25,24 @@ const einsum: Case = {
       inputs: shapes.map((term) => d.real([...term].map((letter) => lengths.get(letter) as number))),
       attributes: { equation },
     };
+  },
+};
+
+/** Batches that broadcast. */
+const ellipsis: Case = {
+  op: 'Einsum',
+  draw: (d) => {
+    const batch = d.shape(0, 2);
+    const [i, j, k] = [d.int(1, 3), d.int(1, 3), d.int(1, 3)];
+    // Of one rank: where the ellipses of two inputs are of different ones, ONNX Runtime 1.30 crashes.
+    const narrow = batch.map((length) => d.pick(length, 1));
+    const [a, b] = d.pick([batch, batch], [batch, narrow], [narrow, batch]);
+    return d.pick<Sample>(
+      { inputs: [d.real([...a, i, j]), d.real([...b, j, k])], attributes: { equation: '...ij,...jk->...ik' } },
+      { inputs: [d.real([i, ...a, j]), d.real([...b, j])], attributes: { equation: 'i...j,...j->...i' } },
+      { inputs: [d.real([...a, i]), d.real([...b, i])], attributes: { equation: '...i,...i' } },
+      { inputs: [d.real([...a, i, j])], attributes: { equation: '...ij->...j' } },
+    );
   },
 };
 
@@ -71,4 +93,4 @@ const gemm: Case = {
   },
 };
 
-export const LINEAR: readonly Case[] = [matrices, gemm, einsum];
+export const LINEAR: readonly Case[] = [matrices, gemm, einsum, ellipsis];
