@@ -7,6 +7,7 @@ import { type CodecSource, kltCodec } from './file.ts';
 import { type KltModel, neighbours, SeenIntegers } from './fit-model.ts';
 import type { KltPart } from './klt.ts';
 import { analyze, centre, type LinearTransform, type VectorLayout, vectorCount, vectorsOf } from './transform.ts';
+import { stepForBits } from './water-filling.ts';
 import { euclidean, type Metric, type VectorRange, type VectorSensitivity } from './weighting.ts';
 
 /** Features to learn from, the same ones at each call: for each, the tensors at the cut in order, or several one after the other along axis 0. */
@@ -119,35 +120,16 @@ export async function kltCodecs(
 }
 
 /**
- * The step at which Gaussian components of these variances would take `bits` bits an element: reverse water-filling
- * (T. Cover and J. Thomas, "Elements of Information Theory", 10.3.3) with a uniform quantizer's distortion of step^2 / 12.
- * Real features, with their heavier tails, come out somewhat cheaper. `bits` is above 0.
+ * The step at which Gaussian components of these variances would take `bits` bits an element ({@link stepForBits}). Real features, with
+ * their heavier tails, come out somewhat cheaper. `bits` is above 0.
  */
 export function stepForRate(statistics: readonly KltStatistics[], bits: number): number {
   if (!(bits > 0 && bits <= 24))
     throw new IsthmusError('INVALID_ARGUMENT', `bits an element are above 0 and at most 24, got ${bits}`);
-  let total = 0;
-  for (const { transform } of statistics) total += transform.mean.length;
-  const rate = (step: number): number => {
-    let sum = 0;
-    for (const { transform, variances } of statistics) {
-      for (const variance of variances) {
-        sum += vectorCount(transform) * Math.max(0, 0.5 * Math.log2((12 * variance) / (step * step)));
-      }
-    }
-    return sum / total;
-  };
-  const largest = Math.max(...statistics.map(({ variances }) => variances[0]));
-  if (!(largest > 0)) return 1;
-  let high = Math.log2(Math.sqrt(12 * largest));
-  let low = high - 64;
-  for (let i = 0; i < 60; i++) {
-    const middle = (low + high) / 2;
-    if (rate(2 ** middle) > bits) low = middle;
-    else high = middle;
-  }
+  const all = statistics.reduce((sum, { transform }) => sum + transform.mean.length, 0);
+  const spectra = statistics.map(({ transform, variances }) => ({ vectors: vectorCount(transform), variances }));
   // Below the normal float32 numbers no codec has a step; features that small are their mean.
-  return Math.max(2 ** -126, Number((2 ** high).toPrecision(6)));
+  return Math.max(2 ** -126, Number(stepForBits(spectra, bits * all).toPrecision(6)));
 }
 
 /** Each feature of the stream at batch 1, as checked float32 values, one array a tensor. */

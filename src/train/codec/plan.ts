@@ -1,3 +1,4 @@
+import { stepForBits } from '../../codec/water-filling.ts';
 import { IsthmusError } from '../../errors.ts';
 import { packTensors, unpackTensors } from '../../evaluate/cache.ts';
 import { cacheKey } from '../../evaluate/index.ts';
@@ -12,7 +13,7 @@ import { momentsOf } from './moments.ts';
 import { type ObjectiveOptions, rateWeight } from './objective.ts';
 import { initialLogScales } from './rate.ts';
 import type { TrainRecipe } from './recipe.ts';
-import { scaled, stepForBits, weightedKlt } from './start.ts';
+import { scaled, weightedKlt } from './start.ts';
 import type { Teacher } from './teacher.ts';
 import { initialWeights, type LinearStart, latentsOf, type TokenTransform } from './transform.ts';
 

@@ -50,33 +50,6 @@ export function scaled({ mean, analysis, synthesis, variances }: LinearStart, st
   };
 }
 
-/**
- * The step at which Gaussian components of these variances take that many bits a feature: reverse water-filling (Cover & Thomas,
- * Elements of Information Theory, 10.3.3) with a uniform quantizer's distortion of step² / 12. Real latents, with their heavy
- * tails, take more at low rates.
- */
-export function stepForBits(
-  parts: readonly { readonly vectors: number; readonly variances: Float64Array }[],
-  bits: number,
-): number {
-  const rate = (step: number) => {
-    let sum = 0;
-    for (const { vectors, variances } of parts) {
-      for (const variance of variances) sum += vectors * Math.max(0, 0.5 * Math.log2((12 * variance) / step ** 2));
-    }
-    return sum;
-  };
-  const largest = Math.max(...parts.flatMap(({ variances }) => [...variances]), 2 ** -60);
-  let high = Math.log2(Math.sqrt(12 * largest));
-  let low = high - 64;
-  for (let i = 0; i < 60; i++) {
-    const middle = (low + high) / 2;
-    if (rate(2 ** middle) > bits) low = middle;
-    else high = middle;
-  }
-  return 2 ** high;
-}
-
 function symmetric(values: Float64Array, length: number): Matrix {
   return Matrix.from1DArray(length, length, Array.from(values));
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { stepForBits, weightedKlt } from '../../../src/train/codec/start.ts';
+import { weightedKlt } from '../../../src/train/codec/start.ts';
 import { normals, randomOf } from '../../../src/train/random.ts';
 
 /** A random symmetric positive matrix. */
@@ -46,11 +46,4 @@ it('makes coordinates in which the square of an error is what the loss feels, un
     }),
     { numRuns: 30, seed: 1 },
   );
-});
-
-it('finds the step of a rate: six decibels a bit where all components are in use', () => {
-  const parts = [{ vectors: 3, variances: Float64Array.of(100, 100) }];
-  const step = stepForBits(parts, 6 * 3);
-  expect(0.5 * Math.log2((12 * 100) / step ** 2)).toBeCloseTo(3, 6);
-  expect(stepForBits(parts, 6 * 4)).toBeCloseTo(step / 2, 6);
 });
