@@ -47,6 +47,7 @@ interface Options extends PictureOptions, ChainOptions {
   augment: boolean;
   seed: number;
   threads?: number;
+  workers?: number;
   measureEvery?: number;
   checkpointEvery: number;
   resume?: boolean;
@@ -97,6 +98,7 @@ export function addFinetune(program: Command): void {
     .option('--no-augment', 'pictures as they are, not cropped, mirrored and varied in colour')
     .option('--seed <N>', 'decides order, variations and random weights', number, 0)
     .option('--threads <N>', 'threads of an operator', number)
+    .option('--workers <N>', 'threads that share the pictures of a batch', number)
     .option('--measure-every <N>', 'steps between two scores; at the ends alone where absent', number)
     .option('--checkpoint-every <N>', 'steps between two checkpoints', number, 100)
     .option('--resume', 'go on from the checkpoint');
@@ -134,6 +136,7 @@ async function finetune(models: string[], options: Options): Promise<void> {
     checkpoint: { path: files.checkpoint, every: options.checkpointEvery, resume: options.resume },
     log: files.log,
     threads: options.threads,
+    workers: options.workers,
     signal,
     onStep: ({ step, steps, loss, stepsPerSecond, measured }) => {
       const top1 = measured['validation top-1'];

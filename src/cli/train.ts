@@ -28,6 +28,7 @@ interface Options {
   dryRun?: boolean;
   cache?: string;
   threads?: number;
+  workers?: number;
   quiet?: boolean;
   json?: boolean;
 }
@@ -47,6 +48,7 @@ export function addTrain(program: Command): void {
     .option('--dry-run', 'try a few steps on a few pictures and tell shapes, memory and time; nothing is written')
     .option('--cache <DIR>', 'where features and answers are kept between runs')
     .option('--threads <N>', 'threads of an operator; the same number gives the same codec', count)
+    .option('--workers <N>', 'threads that share the pictures of a step; the same number gives the same codec', count)
     .option('--quiet', 'no progress')
     .option('--json', 'print what was made as JSON')
     .addHelpText(
@@ -74,6 +76,7 @@ async function train(file: string, options: Options): Promise<void> {
     files,
     resume: options.resume,
     threads: options.threads,
+    workers: options.workers,
     signal,
     onProgress: bars.tell,
     onBad: noteBad,

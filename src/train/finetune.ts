@@ -35,6 +35,8 @@ export interface FinetuneJob extends Pick<TrainOptions, 'log' | 'onStep' | 'sign
   readonly checkpoint?: { readonly path: string; readonly every: number; readonly resume?: boolean };
   readonly open?: OpenSession;
   readonly threads?: number;
+  /** Threads that share the rows of each batch, as `Trainer` takes them. */
+  readonly workers?: number;
 }
 
 export interface Finetuned {
@@ -75,6 +77,7 @@ export async function finetune(job: FinetuneJob): Promise<Finetuned> {
     average: recipe.average,
     open: job.open,
     threads: job.threads,
+    workers: job.workers,
   });
   try {
     const measure = scorer(job, classifier);
@@ -111,7 +114,7 @@ function trainingOf(job: FinetuneJob, trainer: Trainer): TrainOptions {
   };
 }
 
-/** What decides the weights that come out, but for runtime and threads. */
+/** What decides the weights that come out, but for runtime, threads and workers. */
 function identityOf({ recipe, graph, input, pictures, logits }: FinetuneJob): string {
   const hash = createHash('sha256').update(writeGraph(graph));
   const data = pictures.map(({ hash: picture, label }) => [picture, label]);

@@ -56,7 +56,7 @@ export interface TrainProgress {
 const RECENT = 20;
 
 /**
- * Trains. Same seeds (of the data), same threads: same bits, stopped in between or not.
+ * Trains. Same seeds (of the data), same threads and workers: same bits, stopped in between or not.
  * Throws `ABORTED` through the signal, with a checkpoint written; `TRAINING_DIVERGED`; what reading a checkpoint throws;
  * `FILE_UNWRITABLE` with the last checkpoint in its place; `INVALID_ARGUMENT` for a schedule or count that cannot be; and
  * what `batch` and `measure` throw.

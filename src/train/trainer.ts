@@ -1,15 +1,23 @@
 import { IsthmusError } from '../errors.ts';
 import { type Graph, writeGraph } from '../onnx/index.ts';
-import { type OpenOptions, type OpenSession, openSession, type Session } from '../runtime/index.ts';
+import { type OpenOptions, type OpenSession, openInWorker, openSession, type Session } from '../runtime/index.ts';
 import type { Tensor } from '../tensor.ts';
 import { type StateTensor, type StepOptions, statesOf } from './plan.ts';
+import { checkRowInputs, openRowShares, type RowShares } from './row-shares.ts';
 import { type TrainingStep, trainingStep } from './step.ts';
 
 export interface TrainerOptions extends StepOptions {
-  /** The runtime to train on; the one at hand by default. */
+  /** The runtime to train on in the caller's thread; the one at hand by default. */
   readonly open?: OpenSession;
-  /** As sessions take it. The same number gives the same bits. */
+  /** As sessions take it, 1 for each of several workers where absent. The same number gives the same bits. */
   readonly threads?: OpenOptions['threads'];
+  /**
+   * Threads that share the rows of each batch; 1 by default, which trains in the caller's thread. With more, all inputs that a
+   * batch feeds have its rows on their first axis, and loss and reported scalars are means over rows; each thread gives the
+   * gradient of its rows on ONNX Runtime's native build. That takes less processor time than as many `threads` (a third less
+   * for the ViT-Tiny tail after block 9 on 2 busy cores). The same number gives the same bits; another, other roundings.
+   */
+  readonly workers?: number;
 }
 
 /** What one step gave. */
@@ -31,21 +39,34 @@ export interface TrainerState {
 type Feeds = Readonly<Record<string, Tensor>>;
 
 /**
- * Trains weights of a graph step by step. A step of one batch is one run of one session. Weights, moments and averages
- * are tensors in memory between steps; a step that fails leaves them as they were.
+ * Trains weights of a graph step by step. A step of one batch is one run of one session, or, with several workers, one in each
+ * and one of the update. Weights, moments and averages are tensors in memory between steps; a step that fails leaves them as
+ * they were.
  */
 export class Trainer {
   readonly #step: TrainingStep;
   readonly #options: TrainerOptions;
   readonly #sessions = new Map<keyof Graphs, Promise<Session>>();
+  #shares?: Promise<RowShares>;
   readonly #kept: readonly StateTensor[];
   #state: Map<string, Tensor>;
   #done = 0;
 
-  /** Throws what {@link trainingStep} throws. Sessions are opened when they are first needed. */
+  /**
+   * Throws what {@link trainingStep} throws, and `INVALID_ARGUMENT` for a graph whose batches cannot be shared among workers.
+   * Sessions are opened when they are first needed.
+   */
   constructor(graph: Graph, options: TrainerOptions) {
+    checkWorkers(options);
     this.#step = trainingStep(graph, options);
     this.#options = options;
+    if (this.#isShared) {
+      const { weights, sums } = this.#step;
+      checkRowInputs(this.#step.gradient, [
+        ...weights.map(({ weight }) => weight.name),
+        ...sums.map(({ name }) => name),
+      ]);
+    }
     this.#kept = statesOf(this.#step.weights);
     this.#state = new Map(this.#kept.map(({ name, initial }) => [name, initial]));
   }
@@ -63,7 +84,7 @@ export class Trainer {
   async step(batches: Feeds | readonly Feeds[], rate: number): Promise<StepResult> {
     const list = Array.isArray(batches) ? (batches as readonly Feeds[]) : [batches as Feeds];
     if (list.length === 0) throw new IsthmusError('INVALID_ARGUMENT', 'a step needs at least one batch');
-    return list.length === 1 ? this.#single(list[0], rate) : this.#several(list, rate);
+    return list.length === 1 && !this.#isShared ? this.#single(list[0], rate) : this.#several(list, rate);
   }
 
   async #single(batch: Feeds, rate: number): Promise<StepResult> {
@@ -78,7 +99,7 @@ export class Trainer {
     const results: Record<string, Tensor>[] = [];
     let sums = Object.fromEntries(this.#step.sums.map(({ name, initial }) => [name, initial]));
     for (const batch of batches) {
-      const outputs = await this.#run('gradient', { ...batch, ...weights, ...sums });
+      const outputs = await this.#gradient(batch, { ...weights, ...sums });
       this.#checkLoss(outputs);
       sums = Object.fromEntries(this.#step.sums.map(({ name, next }) => [name, outputs[next]]));
       results.push(this.#scalarsOf(outputs));
@@ -127,6 +148,18 @@ export class Trainer {
 
   #fed(tensors: readonly StateTensor[]): Record<string, Tensor> {
     return Object.fromEntries(tensors.map(({ name }) => [name, this.#state.get(name) as Tensor]));
+  }
+
+  get #isShared(): boolean {
+    return (this.#options.workers ?? 1) > 1;
+  }
+
+  /** Sums that the gradients of a batch are added to: by one session, or by each worker those of its rows, and the mean taken. */
+  async #gradient(batch: Feeds, rest: Feeds): Promise<Record<string, Tensor>> {
+    if (!this.#isShared) return this.#run('gradient', { ...batch, ...rest });
+    const { workers = 1, threads = 1 } = this.#options;
+    this.#shares ??= openRowShares(this.#step.gradient, workers, openInWorker, threads);
+    return (await this.#shares).run(batch, rest);
   }
 
   async #run(which: keyof Graphs, feeds: Feeds): Promise<Record<string, Tensor>> {
@@ -191,14 +224,19 @@ export class Trainer {
     this.#done = step;
   }
 
-  /** Frees the sessions. */
+  /** Frees the sessions and ends the workers. */
   async release(): Promise<void> {
-    const opened = await Promise.allSettled(this.#sessions.values());
+    const opened = await Promise.allSettled([...this.#sessions.values(), ...(this.#shares ? [this.#shares] : [])]);
     await Promise.all(opened.map((each) => (each.status === 'fulfilled' ? each.value.release() : undefined)));
   }
 }
 
 type Graphs = Pick<TrainingStep, 'whole' | 'gradient' | 'apply' | 'forward'>;
+
+function checkWorkers({ workers = 1 }: TrainerOptions): void {
+  if (Number.isInteger(workers) && workers >= 1) return;
+  throw new IsthmusError('INVALID_ARGUMENT', `workers is a whole number of at least 1, got ${workers}`);
+}
 
 function scalar(value: Tensor): number {
   return Number(value.data[0]);

@@ -90,6 +90,18 @@ describe('finetune', () => {
     );
   }, 120_000);
 
+  it('shares batches among workers', () => {
+    const args = ['small.onnx', '--data', 'pictures', ...QUICK];
+    for (const [name, ...workers] of [['alone'], ['shared', '--workers', '2']]) {
+      const { err, status } = run(...args, ...workers, '--out', `${name}.onnx`);
+      expect(status, err).toBe(0);
+    }
+    const losses = (name: string) => steps(`${name}.log.jsonl`).map(({ loss }) => loss as number);
+    const alone = losses('alone');
+    for (const [i, loss] of losses('shared').entries()) expect(loss).toBeCloseTo(alone[i], 4);
+    expect(run(...args, '--out', 'c.onnx', '--workers', '0').err).toMatch(/workers is a whole number/);
+  });
+
   it('says what is wrong with data and options, in one line', () => {
     writeFileSync(join(dir, 'wrong.csv'), 'image,label\npictures/red/0.png,3\npictures/red/1.png,0\n');
     writeFileSync(join(dir, 'broken.csv'), 'image,label\npictures/red/0.png,2\nlist.csv,0\n');

@@ -31,7 +31,8 @@ const write = (name: string, recipe: object) => writeFileSync(join(dir, name), J
 describe('isthmus train', { timeout: 180_000 }, () => {
   it('ends in a codec, its card with scores, a log and a curve', () => {
     write('recipe.json', RECIPE);
-    const { status, err, out } = isthmus(['train', 'recipe.json', '--out', 'block1.codec', '--json'], dir);
+    const workers = ['--workers', '2'];
+    const { status, err, out } = isthmus(['train', 'recipe.json', '--out', 'block1.codec', '--json', ...workers], dir);
     expect(status, err).toBe(0);
     const made = JSON.parse(out);
     expect(made.codecs).toHaveLength(1);

@@ -7,14 +7,15 @@ export const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
 /**
  * Builds a floor of `src` as the package is built, from what the source says now, and gives the URL of its index. A worker
- * thread starts from a JavaScript file, and vitest's own transformation leaves none.
+ * thread starts from a JavaScript file, and vitest's own transformation leaves none. `threads` are files of other floors that
+ * threads start from.
  */
-export async function buildFloor(floor: string, outDir: string): Promise<string> {
+export async function buildFloor(floor: string, outDir: string, threads: readonly string[] = []): Promise<string> {
   await build({
     ...config,
     config: false,
     cwd: ROOT,
-    entry: [`src/${floor}/*.ts`],
+    entry: [`src/${floor}/*.ts`, ...threads],
     root: 'src',
     outDir,
     dts: false,

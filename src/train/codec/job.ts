@@ -27,6 +27,8 @@ export interface LearnJob {
   readonly resume?: boolean;
   readonly open?: OpenSession;
   readonly threads?: number;
+  /** Threads that share the rows of each training batch, as `Trainer` takes them. */
+  readonly workers?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: LearnProgress) => void;
   readonly onBad?: (bad: BadInput) => void;

@@ -25,8 +25,8 @@ import { latentsOf } from './transform.ts';
 /**
  * Trains a codec by a recipe: the frozen head's features of all pictures, in several variations, are kept on disk, and so are the answers of
  * the tails; training starts from the transform that a uniform quantizer loses least with, to second order; then it learns through the frozen
- * tails; at last entropy models are fitted to the integers that the trained analysis gives. The same recipe, pictures and number of threads
- * give the same codec.
+ * tails; at last entropy models are fitted to the integers that the trained analysis gives. The same recipe, pictures and numbers of threads
+ * and workers give the same codec.
  *
  * Throws `INVALID_ARGUMENT` for a transform that does not fit the feature, `TOO_MANY_BAD_INPUTS`, `ABORTED`, and what `train`, cutting,
  * differentiating, and running throw.
@@ -111,6 +111,7 @@ async function trained(
     average: optimizer.average,
     open,
     threads: job.threads,
+    workers: job.workers,
   });
   try {
     const turns = turnsOf(features.count, schedule.batch, recipe.seed);
