@@ -14,6 +14,12 @@ export interface Steps {
   readonly losses: readonly number[];
 }
 
+export interface Versions {
+  readonly torch: string;
+  /** Libraries of BLAS that are loaded. */
+  readonly blas: readonly string[];
+}
+
 /** PyTorch in a process of its own, a JSON object a line each way. */
 export class PyTorch {
   readonly #process: ChildProcessWithoutNullStreams;
@@ -34,9 +40,8 @@ export class PyTorch {
     return python === undefined ? null : new PyTorch(python);
   }
 
-  /** Version and build, BLAS among it. */
-  async versions(threads: number): Promise<{ torch: string; config: string; threads: number }> {
-    return (await this.#ask({ do: 'versions', threads })) as { torch: string; config: string; threads: number };
+  async versions(threads: number): Promise<Versions> {
+    return (await this.#ask({ do: 'versions', threads })) as Versions;
   }
 
   /** Makes a network with these weights and this batch. */

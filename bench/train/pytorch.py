@@ -81,7 +81,10 @@ def main():
         ask = json.loads(line)
         if ask["do"] == "versions":
             torch.set_num_threads(ask["threads"])
-            answer = {"torch": torch.__version__, "config": torch.__config__.show(), "threads": torch.get_num_threads()}
+            # The library that is loaded: its build may only say "generic".
+            with open("/proc/self/maps") as maps:
+                blas = sorted({line.split()[-1].split("/")[-1] for line in maps if "blas" in line})
+            answer = {"blas": blas, "torch": torch.__version__}
         elif ask["do"] == "make":
             trainers[ask["network"]] = Trainer(ask["network"], ask["weights"], ask["feeds"])
             answer = {}

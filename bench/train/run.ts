@@ -47,7 +47,7 @@ const memory = await memoryOf(networks[networks.length - 1]);
 const results = {
   machine: { cpu: cpus()[0]?.model ?? 'unknown', cores: cpus().length, platform: `${platform()} ${release()}` },
   versions: { node: process.version, runtime, torch: versions?.torch ?? null },
-  blas: versions?.config.match(/BLAS_INFO=([^,]*)/)?.[1] ?? null,
+  blas: versions?.blas ?? null,
   threads: THREADS,
   batch: BATCH,
   rows,
