@@ -18,12 +18,14 @@ import {
   splitPictures,
 } from '../train/index.ts';
 import { addChainOptions, type ChainOptions, collectText, openChain } from './chain.ts';
+import { finetuneSuiteModels } from './finetune-suite.ts';
 import { addPictureOptions, type PictureOptions, pictureInput } from './picture-input.ts';
 import { interruptible, progressBar } from './progress.ts';
 import { drawCurve, filesBeside, writeText } from './training-files.ts';
 
 interface Options extends PictureOptions, ChainOptions {
-  data: string;
+  data?: string;
+  recipe?: string;
   validation?: string;
   holdOut: number;
   out: string;
@@ -59,17 +61,22 @@ interface Options extends PictureOptions, ChainOptions {
 export function addFinetune(program: Command): void {
   const command = program
     .command('finetune')
-    .summary("train a model's weights on labelled pictures")
+    .summary("train models' weights")
     .description(
-      'Trains weights of a classifier (several models are chained in order) and writes ONNX, with a log, a loss curve and a card beside ' +
-        'it. BatchNormalization keeps its statistics.',
+      'Trains weights of a classifier on labelled pictures (several models are chained in order) and writes ONNX, with a log, a loss ' +
+        'curve and a card beside it. Of a suite, trunk and tails are trained together by a recipe, and written into a folder. ' +
+        'BatchNormalization keeps its statistics.',
     )
-    .argument('<models...>', 'ONNX models in order')
-    .requiredOption(
+    .argument('<models...>', 'ONNX models in order, or one folder with a suite.json')
+    .option(
       '--data <PATH>',
       'a folder with one folder a class, a list of pictures and labels (JSON, JSON lines, CSV), or a suite',
     )
-    .requiredOption('--out <FILE>', 'the ONNX file to write')
+    .option(
+      '--recipe <FILE>',
+      'of a suite: the recipe, JSON; it says all that is trained, so that the options from --data to --seed do not',
+    )
+    .requiredOption('--out <PATH>', 'the ONNX file to write; of a suite, the folder')
     .option('--validation <PATH>', 'pictures to score on, given as --data is')
     .option('--hold-out <SHARE>', 'share of --data to score on, where there is no --validation', number, 0.1)
     .option('--logits <TENSOR>', 'the output of logits, where there are several')
@@ -111,12 +118,14 @@ export function addFinetune(program: Command): void {
 Examples:
   isthmus finetune resnet18.onnx --data flowers --epochs 20 --rate 1e-3 --freeze 'layer1*' --out flowers.onnx \\
     --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
-  isthmus finetune small.onnx --data train.csv --validation val.csv --init random --steps 5000 --warmup 200 --out trained.onnx`,
+  isthmus finetune small.onnx --data train.csv --validation val.csv --init random --steps 5000 --warmup 200 --out trained.onnx
+  isthmus finetune scenes --recipe recipe.json --workers 2 --out trained`,
     )
     .action(finetune);
 }
 
 async function finetune(models: string[], options: Options): Promise<void> {
+  if (models.length === 1 && existsSync(join(models[0], 'suite.json'))) return finetuneSuiteModels(models[0], options);
   const graph = await openChain(models, options);
   const signal = interruptible();
   const { pictures, validation, classes, input } = await dataOf(graph, options, signal);
@@ -161,6 +170,7 @@ async function finetune(models: string[], options: Options): Promise<void> {
 
 async function dataOf(graph: Graph, options: Options, signal: AbortSignal) {
   const { data, validation } = options;
+  if (data === undefined) throw new IsthmusError('INVALID_ARGUMENT', 'name the pictures to learn from with --data');
   const input = await pictureInput(
     graph,
     existsSync(join(data, 'suite.json')) ? { ...options, suite: options.suite ?? data } : options,

@@ -5,6 +5,7 @@ import { bleu } from './metrics/bleu.ts';
 import { ciderD } from './metrics/cider.ts';
 import { paddedTokens } from './rows.ts';
 import type { Metric, Tail, Task } from './task.ts';
+import { idsOf, words } from './text.ts';
 
 export interface CaptionAnswer {
   /** Words with a space between. */
@@ -28,7 +29,8 @@ export interface CaptioningOptions {
 
 const START = 1;
 const END = 2;
-const NEVER_CHOSEN: BeamOptions['never'] = [0, START, 3];
+const UNKNOWN = 3;
+const NEVER_CHOSEN: BeamOptions['never'] = [0, START, UNKNOWN];
 
 /**
  * A sentence about a picture. The tail takes int64 tokens `[rows, length]` and gives logits
@@ -56,6 +58,7 @@ export function captioning(options: CaptioningOptions): Task<null, CaptionAnswer
   };
   const metrics: Metric<CaptionAnswer, readonly string[]>[] = [bleu(4), bleu(1), bleu(2), bleu(3)];
   if (references) metrics.push(ciderD(references));
+  const ids = idsOf(vocabulary);
   const find = async (tail: Tail, feature: readonly Tensor[], images: number) =>
     beamSearch(tail, await tail.begin(feature), images, search);
   return {
@@ -75,6 +78,11 @@ export function captioning(options: CaptioningOptions): Task<null, CaptionAnswer
       const tokens = paddedTokens(rows, Math.max(...rows.map(({ length }) => length)));
       return { images: rows.map((_, image) => image), tokens, choices: rows.map(({ length }) => length) };
     },
+    lessons: (_ask, captions) =>
+      captions.map((caption) => {
+        const said = words(caption).map((word) => ids.get(word) ?? UNKNOWN);
+        return { tokens: [START, ...said].slice(0, maxTokens), labels: [...said, END].slice(0, maxTokens) };
+      }),
     metrics,
     answerBytes: ({ caption }) => new TextEncoder().encode(caption).length,
     same: (a, b) => a.caption === b.caption,

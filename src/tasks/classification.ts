@@ -42,6 +42,7 @@ export function classification({
       });
     },
     teach: teachImages,
+    lessons: (_ask, label) => [{ labels: [label] }],
     metrics: [topAccuracy(1), topAccuracy(TOP)],
     answerBytes: () => bytes,
     same: (a, b) => a.index === b.index,

@@ -25,8 +25,9 @@ export {
   type SuiteTask,
   type SuiteTruth,
 } from './split.ts';
-export { modelsOf, openSuite, type Suite, type TaskName, taskNames } from './suite.ts';
+export { entryOf, modelsOf, openSuite, pathIn, type Suite, type TaskName, taskNames } from './suite.ts';
+export { readJson } from './suite-form.ts';
 export { logitsOf, openTail, tokensOf } from './tail.ts';
-export type { Metric, Tail, Task, Teaching } from './task.ts';
+export type { Lesson, Metric, Tail, Task, Teaching } from './task.ts';
 export { words } from './text.ts';
 export { type VqaAnswer, type VqaOptions, vqa } from './vqa.ts';

@@ -36,6 +36,14 @@ export interface Teaching {
   readonly choices?: readonly number[];
 }
 
+/** A truth as a model is trained on it: what the tail is given, and which choices are right then. */
+export interface Lesson {
+  /** Ids, where the tail takes tokens. */
+  readonly tokens?: readonly number[];
+  /** The right choice of a row, or one for each of `tokens`. */
+  readonly labels: readonly number[];
+}
+
 /** How answers are read from a tail's output, and how they are scored. `Ask` is a question, or null where there is none. */
 export interface Task<Ask, Answer, Truth> {
   readonly name: 'classification' | 'captioning' | 'vqa';
@@ -43,6 +51,8 @@ export interface Task<Ask, Answer, Truth> {
   answer(tail: Tail, feature: readonly Tensor[], asks: readonly (readonly Ask[])[]): Promise<Answer[][]>;
   /** The rows in which a loss is taken of what is asked, the model's own answers before each choice. */
   teach(tail: Tail, feature: readonly Tensor[], asks: readonly (readonly Ask[])[]): Promise<Teaching>;
+  /** What training is told of an ask and its truth, one for each way to say it; none where the model has no such answer. */
+  lessons(ask: Ask, truth: Truth): Lesson[];
   /** Metrics, the one that losses are reported in first. */
   readonly metrics: readonly Metric<Answer, Truth>[];
   /** Bytes that send this answer itself: what "answer on the device" costs. */

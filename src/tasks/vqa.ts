@@ -48,6 +48,7 @@ export function vqa(options: VqaOptions): Task<string, VqaAnswer, VqaTruth> {
   }
   const limits = limitsOf(options.limits);
   const ids = idsOf(vocabulary);
+  const places = new Map(answers.map((answer, place) => [answer, place]));
   const bytes = indexBytes(answers.length);
 
   function read(question: string): number[] {
@@ -98,6 +99,10 @@ export function vqa(options: VqaOptions): Task<string, VqaAnswer, VqaTruth> {
           maxTokens,
         ),
       };
+    },
+    lessons(question, { answers: [given] }) {
+      const label = places.get(given);
+      return label === undefined ? [] : [{ tokens: read(question), labels: [label] }];
     },
     metrics: [vqaAccuracy(), ...types.map((type) => vqaAccuracy(type))],
     answerBytes: () => bytes,

@@ -90,13 +90,7 @@ export class Extension {
    */
   include(graph: Graph, feeds: Readonly<Record<string, string>>): Record<string, string> {
     const main = mainGraph(graph);
-    commonOpset(this.#graph, graph, '');
-    if (graph.functions.length > 0 || main.sparseInitializer.length > 0) {
-      throw new IsthmusError(
-        'ONNX_UNSUPPORTED',
-        'a model with functions of its own or sparse weights cannot be trained through; inline and densify it first',
-      );
-    }
+    checkPlain(this.#graph, graph);
     const names = new Map(Object.entries(feeds));
     for (const initializer of main.initializer) {
       const [constant] = this.#once(TensorProtoSchema, initializer, { name: '' }, () => {
@@ -114,6 +108,29 @@ export class Extension {
         return made;
       });
       for (const [i, name] of node.output.entries()) if (name !== '') names.set(name, outputs[i]);
+    }
+    return Object.fromEntries(main.output.map(({ name }) => [name, names.get(name) as string]));
+  }
+
+  /**
+   * Adds the nodes of another graph as parts of their own, to be trained: all that it names gets `prefix/` before its name, and an
+   * initializer of that name which is there already is the same one. Otherwise as {@link include}.
+   */
+  append(graph: Graph, feeds: Readonly<Record<string, string>>, prefix: string): Record<string, string> {
+    const main = mainGraph(graph);
+    checkPlain(this.#graph, graph);
+    const names = new Map(Object.entries(feeds));
+    const initialized = new Set(this.#initializers.map(({ name }) => name));
+    for (const initializer of main.initializer) {
+      const name = `${prefix}/${initializer.name}`;
+      names.set(initializer.name, name);
+      if (initialized.has(name)) continue;
+      this.#initializers.push(Object.assign(shallow(TensorProtoSchema, initializer), { name: this.#claim(name) }));
+    }
+    for (const node of main.node) {
+      for (const name of node.output) if (name !== '') names.set(name, this.#claim(`${prefix}/${name}`));
+      const renamed = renameNode(node, { tensors: names, nodes: new Map(), dims: new Map() });
+      this.#nodes.push(Object.assign(renamed, { name: `${prefix}/${node.name || node.output[0]}` }));
     }
     return Object.fromEntries(main.output.map(({ name }) => [name, names.get(name) as string]));
   }
@@ -184,4 +201,14 @@ export class Extension {
     this.#taken.add(name);
     return name;
   }
+}
+
+/** Throws `ONNX_UNSUPPORTED` for a graph that cannot become a part of another. */
+function checkPlain(into: Graph, graph: Graph): void {
+  commonOpset(into, graph, '');
+  if (graph.functions.length === 0 && mainGraph(graph).sparseInitializer.length === 0) return;
+  throw new IsthmusError(
+    'ONNX_UNSUPPORTED',
+    'a model with functions of its own or sparse weights cannot be trained through; inline and densify it first',
+  );
 }

@@ -18,6 +18,41 @@ export function crossEntropy(nodes: Extension, logits: string, labels: string, s
   ]);
 }
 
+/**
+ * The cross-entropy of choices that count with weights, in nats, and the share of them that are right: names of scalars, means
+ * over the batch of each row's weighted sum. `logits` is `[…, classes]` with as many rows as `labels` (int64) and `weights`
+ * (float32), `[batch, choices]`, have elements. Smoothing as in {@link crossEntropy}.
+ */
+export function weightedChoices(
+  nodes: Extension,
+  logits: string,
+  labels: string,
+  weights: string,
+  classes: number,
+  smoothing: number,
+): { readonly loss: string; readonly right: string } {
+  const rows = nodes.emit('Reshape', [logits, nodes.ints([-1, classes])]);
+  const flat = nodes.emit('Reshape', [labels, nodes.ints([-1])]);
+  const logProbabilities = nodes.emit('LogSoftmax', [rows], { axis: 1 });
+  const column = nodes.emit('Unsqueeze', [flat, nodes.ints([1])]);
+  const ofLabel = nodes.emit('GatherElements', [logProbabilities, column], { axis: 1 });
+  const nats =
+    smoothing === 0
+      ? nodes.emit('Neg', [ofLabel])
+      : weightedSum(nodes, [
+          [smoothing - 1, ofLabel],
+          [-smoothing / classes, nodes.emit('ReduceSum', [logProbabilities, nodes.ints([1])])],
+        ]);
+  const best = nodes.emit('ArgMax', [rows], { axis: 1, keepdims: 0 });
+  const hits = nodes.emit('Cast', [nodes.emit('Equal', [best, flat])], { to: 1 });
+  const shape = nodes.emit('Shape', [weights]);
+  const meanOfRows = (values: string) => {
+    const weighted = nodes.emit('Mul', [nodes.emit('Reshape', [values, shape]), weights]);
+    return mean(nodes, nodes.emit('ReduceSum', [weighted, nodes.ints([1])], { keepdims: 0 }));
+  };
+  return { loss: meanOfRows(nats), right: meanOfRows(hits) };
+}
+
 /** The share of rows whose largest logit is the label's, as a scalar; shapes as {@link crossEntropy} takes them. */
 export function topOne(nodes: Extension, logits: string, labels: string): string {
   const rows = nodes.emit('Flatten', [logits], { axis: 1 });

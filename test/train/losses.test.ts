@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { buildGraph, writeGraph } from '../../src/onnx/index.ts';
 import { openOnnxRuntimeNode } from '../../src/runtime/index.ts';
 import { type Tensor, tensor } from '../../src/tensor.ts';
-import { crossEntropy, Extension, topOne, weightedSum } from '../../src/train/index.ts';
+import { crossEntropy, Extension, topOne, weightedChoices, weightedSum } from '../../src/train/index.ts';
 
 /** Runs a graph of nothing but a loss on logits and labels. */
 async function lossOf(
@@ -101,4 +101,40 @@ it('a weighted sum is of terms times weights', async () => {
     ]);
   };
   expect(await lossOf(sum, feeds, 17)).toBeCloseTo(2.5 * reference([[1, 2, 3]], [0], 0), 5);
+});
+
+it.each([0, 0.1])('weights choices, with a smoothing of %d', async (smoothing) => {
+  const rows = [
+    [1, 2, 0.5],
+    [0, -1, 3],
+    [2, 2.5, -1],
+    [0.1, 0.2, 0.3],
+  ];
+  const labels = [0, 2, 1, 2];
+  const weights = [0.5, 0.5, 1, 0];
+  const feeds = {
+    logits: tensor('float32', [4, 3], Float32Array.from(rows.flat())),
+    labels: tensor('int64', [2, 2], BigInt64Array.from(labels, BigInt)),
+    weights: tensor('float32', [2, 2], Float32Array.from(weights)),
+  };
+  const nodes = new Extension(
+    buildGraph({
+      opset: 17,
+      inputs: [
+        { name: 'logits', dtype: 'float32', shape: ['n', 3] },
+        { name: 'labels', dtype: 'int64', shape: ['b', 'c'] },
+        { name: 'weights', dtype: 'float32', shape: ['b', 'c'] },
+      ],
+      outputs: [],
+      nodes: [],
+    }),
+  );
+  const { loss, right } = weightedChoices(nodes, 'logits', 'labels', 'weights', 3, smoothing);
+  const outputs = [loss, right].map((name) => ({ name, dtype: 'float32', shape: [] }) as const);
+  const session = await openOnnxRuntimeNode(writeGraph(nodes.build(outputs)));
+  const found = await session.run(feeds);
+  await session.release();
+  const wanted = rows.reduce((sum, row, i) => sum + weights[i] * reference([row], [labels[i]], smoothing), 0) / 2;
+  expect(Number(found[loss].data[0])).toBeCloseTo(wanted, 5);
+  expect(Number(found[right].data[0])).toBeCloseTo((0.5 + 1) / 2, 6);
 });

@@ -1,7 +1,7 @@
-import { IsthmusError } from '../../errors.ts';
 import { buildGraph, type Graph, type ValueSpec } from '../../onnx/index.ts';
-import { asFloat, type Tensor, tensor } from '../../tensor.ts';
+import { type Tensor, tensor } from '../../tensor.ts';
 import { Extension } from '../extension.ts';
+import { toHalf } from '../half-weights.ts';
 import { normals, randomOf } from '../random.ts';
 import { type Grouping, groupCount, type TokenGrid } from './grid.ts';
 
@@ -275,13 +275,3 @@ export function transformGraphs(
 /** ONNX's numbers of element types. */
 const FLOAT = 1;
 const FLOAT16 = 10;
-
-function toHalf(name: string, value: Tensor): Tensor {
-  const half = asFloat(value, 'float16');
-  // The largest float16 is 65,504; what is above becomes infinite.
-  if ((half.data as Uint16Array).every((bits) => (bits & 0x7c00) !== 0x7c00)) return half;
-  throw new IsthmusError(
-    'INVALID_ARGUMENT',
-    `weight '${name}' holds a value that float16 cannot; lower the learning rate`,
-  );
-}
