@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openGraph, saveGraph } from '../../src/onnx/index.ts';
+import { makeTinySuite } from '../tasks/tiny-suite.ts';
 import { CLASSES, classFolders, smallClassifier } from '../train/small-classifier.ts';
 import { isthmus, MAIN } from './run.ts';
 
@@ -120,5 +121,41 @@ describe('finetune', () => {
       expect(status).toBe(1);
     }
     expect(existsSync(join(dir, 'wrong.onnx'))).toBe(false);
+  });
+});
+
+describe('finetune of a suite', () => {
+  const RECIPE = { steps: 6, batch: 8, rate: 0.01, init: 'random', store: 'float16', seed: 3 };
+  beforeAll(async () => {
+    await makeTinySuite(join(dir, 'suite'), 2);
+    writeFileSync(join(dir, 'recipe.json'), JSON.stringify(RECIPE));
+  });
+  const finetuned = (...args: string[]) => run('suite', '--recipe', 'recipe.json', '--threads', '1', ...args);
+
+  it('writes the models under their names, log, curve and card', async () => {
+    const { out, err, status } = finetuned('--out', 'trained', '--measure-every', '3', '--json');
+    expect(err).toBe('');
+    expect(status).toBe(0);
+    const made = JSON.parse(out);
+    expect(made).toMatchObject({ folder: 'trained', steps: 6, pictures: 24 });
+    expect(made.scores.map(({ task }: { task: string }) => task)).toEqual(['classification', 'captioning', 'vqa']);
+    for (const [file, bytes] of Object.entries(made.models)) {
+      expect(read(`trained/${file}`).length, file).toBe(bytes);
+      await openGraph(join(dir, 'trained', file));
+    }
+    expect(Object.keys(made.models)).toHaveLength(4);
+    expect(read('trained/finetune.card.md').toString()).toContain('# tiny, trained from random weights');
+    expect(read('trained/finetune.loss.svg').toString()).toMatch(/^<svg/);
+    expect(steps('trained/finetune.log.jsonl').map(({ step }) => step)).toEqual([1, 2, 3, 3, 4, 5, 6, 6]);
+  });
+
+  it('says what is missing or wrong', () => {
+    expect(run('suite', '--out', 'x').err).toMatch(/give one with --recipe .*\(INVALID_ARGUMENT\)/);
+    writeFileSync(join(dir, 'wrong.json'), JSON.stringify({ ...RECIPE, questions: 0, rates: 1 }));
+    const { err, status } = run('suite', '--recipe', 'wrong.json', '--out', 'x');
+    expect(err).toMatch(/wrong\.json:1:\d+.*questions/s);
+    expect(err).toMatch(/rates/);
+    expect(status).toBe(1);
+    expect(run('small.onnx', '--out', 'x.onnx').err).toMatch(/--data .*\(INVALID_ARGUMENT\)/);
   });
 });

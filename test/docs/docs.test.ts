@@ -113,9 +113,14 @@ describe('docs/training.md', () => {
     mkdirSync(join(dir, 'docs'), { recursive: true });
     const recipe = readFileSync(join(ROOT, 'docs/block6.jsonc'), 'utf8');
     writeFileSync(join(dir, 'docs/block6.jsonc'), quick(recipe));
-    const [commands] = blocks(page, 'sh');
+    writeFileSync(
+      join(dir, 'docs/finetune.jsonc'),
+      readFileSync(join(ROOT, 'docs/finetune.jsonc'), 'utf8').replace(/"steps": 100/, '"steps": 12'),
+    );
+    const commands = blocks(page, 'sh').join('');
     for (const command of ofTiny(commands).trim().split('\n')) expect(run(command).length).toBeGreaterThan(10);
     expect(existsSync(join(dir, 'block6-learned.codec'))).toBe(true);
+    expect(readFileSync(join(dir, 'trained/finetune.card.md'), 'utf8')).toContain('| vqa | 24 |');
   });
 
   it('shows a recipe that is accepted', async () => {
