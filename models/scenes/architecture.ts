@@ -9,20 +9,27 @@ import { Extension } from '../../src/train/index.ts';
 
 const OPSET = 17;
 
-/** Sides, in pixels, of the picture, of a token's patch, and of the quarters that a patch is read in. */
+/** Sides, in pixels, of the picture and of a token's patch. */
 const PICTURE = 128;
 const PATCH = 16;
-const QUARTER = 8;
-const GRID = PICTURE / PATCH;
-const TOKENS = GRID * GRID;
+const TOKENS = (PICTURE / PATCH) ** 2;
 
 /** Numbers of a token and of the attention's heads. */
 const WIDTH = 160;
 const TRUNK_BLOCKS = 6;
 const HEADS = 5;
-/** Numbers that a quarter of a patch becomes before the quarters are joined. */
-const STEM = 96;
+/** Convolutions of 3 x 3 before the blocks: their strides and channels. */
+const STEM = [
+  { stride: 2, to: 24 },
+  { stride: 2, to: 48 },
+  { stride: 2, to: 96 },
+  { stride: 2, to: WIDTH },
+  { stride: 1, to: WIDTH },
+];
 const INNER = 4;
+
+/** The slowest of the waves that tell a token's place turns by so much from one token to the next. */
+const LOWEST = 0.05;
 
 /** Numbers of a word in the tails of captioning and VQA. */
 const WORD_WIDTH = 128;
@@ -113,6 +120,24 @@ function tokensSpec(): ValueSpec {
   return { name: 'tokens', dtype: 'int64', shape: ['batch', 'length'] };
 }
 
+/** Sines and cosines of a token's column and row, float32 [1, 64, 160]. */
+function places(): Tensor {
+  const side = PICTURE / PATCH;
+  const data = new Float32Array(TOKENS * WIDTH);
+  const waves = WIDTH / 4;
+  for (let token = 0; token < TOKENS; token++) {
+    for (let wave = 0; wave < waves; wave++) {
+      const frequency = LOWEST ** (wave / (waves - 1));
+      for (const [axis, at] of [token % side, Math.floor(token / side)].entries()) {
+        const base = token * WIDTH + axis * 2 * waves + wave;
+        data[base] = Math.sin(at * frequency);
+        data[base + waves] = Math.cos(at * frequency);
+      }
+    }
+  }
+  return tensor('float32', [1, TOKENS, WIDTH], data);
+}
+
 /** Layers of a transformer as nodes of a graph, with their weights. */
 class Layers {
   readonly #nodes: Extension;
@@ -158,16 +183,23 @@ class Layers {
     return this.emit('LayerNormalization', [x, ...weights], { axis: -1, epsilon: 1e-5 });
   }
 
-  /** Tokens of a picture: each quarter of a patch by one linear map and Relu, the four of a patch by another, and places added. */
+  /**
+   * Tokens of a picture: convolutions that halve its sides until a token is left of each patch (Xiao et al., Early Convolutions
+   * Help Transformers See Better, 2021), and places added, which are fixed (Beyer et al., Better plain ViT baselines, 2022).
+   */
   patches(pixels: string): string {
-    const side = PATCH / QUARTER;
-    const apart = this.emit('Reshape', [pixels, this.ints([-1, 3, GRID, side, QUARTER, GRID, side, QUARTER])]);
-    const turned = this.emit('Transpose', [apart], { perm: [0, 2, 5, 3, 6, 1, 4, 7] });
-    const quarters = this.emit('Reshape', [turned, this.ints([-1, TOKENS, side * side, 3 * QUARTER * QUARTER])]);
-    const read = this.emit('Relu', [this.affine(quarters, 'stem/quarters', 3 * QUARTER * QUARTER, STEM)]);
-    const joined = this.emit('Reshape', [read, this.ints([-1, TOKENS, side * side * STEM])]);
-    const tokens = this.affine(joined, 'stem/patches', side * side * STEM, WIDTH);
-    return this.emit('Add', [tokens, this.weight('stem/places', 1, TOKENS, WIDTH)]);
+    let x = pixels;
+    let channels = 3;
+    for (const [i, { stride, to }] of STEM.entries()) {
+      const weights = [this.weight(`stem${i + 1}/kernel`, to, channels, 3, 3), this.weight(`stem${i + 1}/bias`, to)];
+      const shape = { kernel_shape: [3, 3], strides: [stride, stride], pads: [1, 1, 1, 1] };
+      const made = this.emit('Conv', [x, ...weights], shape);
+      x = i < STEM.length - 1 ? this.emit('Relu', [made]) : made;
+      channels = to;
+    }
+    const rows = this.emit('Reshape', [x, this.ints([0, WIDTH, TOKENS])]);
+    const tokens = this.emit('Transpose', [rows], { perm: [0, 2, 1] });
+    return this.emit('Add', [tokens, this.#nodes.initializer('places', places())]);
   }
 
   /** Words by id, with their places added. */
