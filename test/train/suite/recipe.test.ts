@@ -11,8 +11,9 @@ it('has a JSON Schema for editors, which `npx vitest run test/train/suite/recipe
   await expect(text).toMatchFileSnapshot(join(ROOT, 'docs/finetune.schema.json'));
 });
 
-const models = readdirSync(join(ROOT, 'models')).map((name) => `models/${name}/recipe.json`);
-it.each([...models, 'docs/finetune.jsonc'])('%s can be read', async (path) => {
+const models = readdirSync(join(ROOT, 'models'), { recursive: true, encoding: 'utf8' });
+const recipes = models.filter((path) => /recipe.*\.json$/.test(path)).map((path) => `models/${path}`);
+it.each([...recipes, 'docs/finetune.jsonc'])('%s can be read', async (path) => {
   const { recipe } = await readRecipeFile(join(ROOT, path), SUITE_RECIPE);
   expect(recipe.warmup).toBeLessThan(recipe.steps);
 });
