@@ -17,7 +17,7 @@ const FLOORS = [
   ['network', 'device', 'edge'],
   ['halves', 'autodiff'],
   ['evaluate'],
-  ['train'],
+  ['train', 'demo'],
   ['index', 'cli'],
 ];
 const floorOf = new Map(FLOORS.flatMap((names, floor) => names.map((name) => [name, floor])));

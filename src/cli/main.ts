@@ -9,6 +9,7 @@ import { printable } from '../table.ts';
 import { addBench } from './bench.ts';
 import { addCuts } from './cuts.ts';
 import { addDecode } from './decode.ts';
+import { addDemo } from './demo.ts';
 import { addEncode } from './encode.ts';
 import { addFinetune } from './finetune.ts';
 import { addFit } from './fit.ts';
@@ -24,7 +25,18 @@ export function program(): Command {
     .exitOverride()
     .showHelpAfterError('(isthmus COMMAND --help shows an example)')
     .configureHelp({ showGlobalOptions: false });
-  const commands = [addCuts, addSplit, addFit, addTrain, addFinetune, addEncode, addDecode, addInspect, addBench];
+  const commands = [
+    addCuts,
+    addSplit,
+    addFit,
+    addTrain,
+    addFinetune,
+    addEncode,
+    addDecode,
+    addInspect,
+    addBench,
+    addDemo,
+  ];
   for (const add of commands) add(command);
   return command;
 }

@@ -85,7 +85,7 @@ export function batchOf(graph: Graph, input: string): number {
   );
 }
 
-function tokensOf({ tasks }: Suite, name: TaskName): number {
+export function tokensOf({ tasks }: Suite, name: TaskName): number {
   if (name === 'captioning') return tasks.captioning?.maxTokens ?? CAPTION_TOKENS;
   return name === 'vqa' ? (tasks.vqa?.maxTokens ?? QUESTION_TOKENS) : 1;
 }

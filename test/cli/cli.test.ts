@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-const COMMANDS = ['cuts', 'split', 'fit', 'finetune', 'encode', 'decode', 'inspect', 'bench'];
+const COMMANDS = ['cuts', 'split', 'fit', 'finetune', 'encode', 'decode', 'inspect', 'bench', 'demo'];
 
 describe('the command line', () => {
   it('lists its commands, and each shows an example', () => {

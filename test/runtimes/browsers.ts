@@ -1,9 +1,10 @@
-import { accessSync, constants, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { delimiter, join } from 'node:path';
-import puppeteer, { type Browser } from 'puppeteer-core';
+import { join } from 'node:path';
+import type { Browser } from 'puppeteer-core';
 import type { Report, Way } from './golden.ts';
+import { type BrowserName, launchBrowser, programOf } from './launch.ts';
 import { type Runtime, unlessAborted } from './runtime.ts';
 
 const CLOSE_MS = 10_000;
@@ -16,27 +17,16 @@ const POLICIES: ReadonlyMap<Way, string> = new Map([
   ['refused', POLICY],
 ]);
 
-const browser = (name: string, kind: 'chrome' | 'firefox', programs: readonly string[], install: string): Runtime => ({
+const browser = (name: BrowserName, install: string): Runtime => ({
   name,
   ways: [...POLICIES.keys()],
   install,
   open: async (folder, signal) => {
-    const program = programs.map(onPath).find((path) => path !== null);
-    if (program == null) return null;
+    const program = programOf(name);
+    if (program === null) return null;
     // Kills the browser and all that it started.
     const kill = new AbortController();
-    const launching = puppeteer.launch({
-      browser: kind,
-      executablePath: program,
-      userDataDir: join(folder, name),
-      // Chromium's sandbox refuses to run as root, as CI does; the only pages it opens are ours.
-      args: kind === 'chrome' && process.getuid?.() === 0 ? ['--no-sandbox'] : [],
-      env: { ...process.env, HOME: folder },
-      signal: kill.signal,
-      handleSIGINT: false,
-      handleSIGTERM: false,
-      handleSIGHUP: false,
-    });
+    const launching = launchBrowser(name, program, folder, { signal: kill.signal });
     const started = await unlessAborted(launching, signal).catch(async (error) => {
       kill.abort();
       await launching.catch(() => {});
@@ -87,27 +77,5 @@ async function serve(folder: string): Promise<Server> {
   return server;
 }
 
-function onPath(program: string): string | null {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    try {
-      accessSync(join(folder, program), constants.X_OK);
-      return join(folder, program);
-    } catch {
-      // Not in this folder.
-    }
-  }
-  return null;
-}
-
-export const chromium = browser(
-  'chromium',
-  'chrome',
-  ['chromium', 'chromium-browser', 'google-chrome'],
-  'on Debian apt-get install chromium',
-);
-export const firefox = browser(
-  'firefox',
-  'firefox',
-  ['firefox-esr', 'firefox'],
-  'on Debian apt-get install firefox-esr',
-);
+export const chromium = browser('chromium', 'on Debian apt-get install chromium');
+export const firefox = browser('firefox', 'on Debian apt-get install firefox-esr');

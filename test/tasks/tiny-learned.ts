@@ -10,8 +10,11 @@ const { tokens, width } = TINY;
 /** The feature where the tiny suite cuts. */
 export const TINY_SOURCE = { features: [{ name: TINY_CUT, dtype: 'float32', shape: [1, tokens, width] }] } as const;
 
-/** Latents as wide as the feature: turned, and turned back. With `apart` the graphs hold what operator set 13 gave another meaning. */
-export function tinyLearned(apart = false): Codec {
+/**
+ * Latents as wide as the feature: turned, and turned back. With `apart` the graphs hold what operator set 13 gave another meaning. A larger
+ * `step` makes shorter packets.
+ */
+export function tinyLearned(apart = false, step = 0.125): Codec {
   const random = uniforms(3);
   const turn = (size: number) => Float32Array.from({ length: size * size }, () => (random() - 0.5) / Math.sqrt(size));
   const port = (name: string) => ({ name, dtype: 'float32', shape: ['n', tokens, width] }) as const;
@@ -25,12 +28,10 @@ export function tinyLearned(apart = false): Codec {
         : [node('MatMul', [from, 'w'], [to])],
       initializers: { w: tensor('float32', [width, width], turn(width)) },
     });
-  const samples = [Int32Array.from({ length: tokens * width }, () => Math.round(20 * (random() - 0.5)))];
+  const samples = [Int32Array.from({ length: tokens * width }, () => Math.round((2.5 / step) * (random() - 0.5)))];
   return learnedCodec(TINY_SOURCE, {
     analysis: transform(TINY_CUT, 'latent'),
     synthesis: transform('latent', TINY_CUT),
-    latents: [
-      { name: 'latent', vectors: tokens, components: width, step: 0.125, model: fitLatentModel(samples, width) },
-    ],
+    latents: [{ name: 'latent', vectors: tokens, components: width, step, model: fitLatentModel(samples, width) }],
   });
 }

@@ -1,0 +1,2 @@
+export type { NamedCodec } from './parts.ts';
+export { type Demo, type DemoOptions, serveDemo } from './serve.ts';
