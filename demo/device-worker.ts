@@ -1,4 +1,5 @@
 import type { Pixels } from 'isthmus';
+import { renderScene, type Scene } from '../fixtures/scenes/index.ts';
 import type { Manifest } from '../src/demo/wire.ts';
 import { type EncodedPixels, type Encoder, openEncoder } from './encoder.ts';
 import { encodedSizes, preparePicture, type Source } from './picture.ts';
@@ -6,7 +7,10 @@ import { problemOf } from './problem.ts';
 
 /* The device's half in a thread of its own, so that the page stays awake: opened once, then a picture at a time. */
 
-export type DeviceRequest = { readonly open: Manifest } | { readonly encode: Source };
+/** Whatever the device sees: a picture, or a scene that it draws. */
+export type Sight = Source | Scene;
+
+export type DeviceRequest = { readonly open: Manifest } | { readonly encode: Sight };
 
 /** What a picture became. */
 export interface Encoded extends EncodedPixels {
@@ -37,11 +41,19 @@ async function answer(request: DeviceRequest): Promise<DeviceReply> {
     encode = await openEncoder(manifest, (done, all) => port.postMessage({ loading: [done, all] }));
     return { opened: true };
   }
+  const source = drawn(request.encode);
   const start = performance.now();
-  const pixels = await preparePicture(request.encode, manifest.input, manifest.limits.imagePixels);
+  const pixels = await preparePicture(source, manifest.input, manifest.limits.imagePixels);
   const prepareMs = performance.now() - start;
   const encoded = await encode(pixels);
   return { encoded: { ...encoded, pixels, prepareMs, sizes: await encodedSizes(pixels) } };
+}
+
+/** Scenes are drawn at the input's own size, so that nothing is resized. */
+function drawn(sight: Sight): Source {
+  if (!('things' in sight)) return sight;
+  const { width, height, data } = renderScene(sight, manifest.input.width);
+  return { width, height, data };
 }
 
 port.onmessage = async ({ data }) => {

@@ -1,12 +1,11 @@
 import type { Manifest } from '../src/demo/wire.ts';
-import type { DeviceReply, DeviceRequest, Encoded } from './device-worker.ts';
-import type { Source } from './picture.ts';
+import type { DeviceReply, DeviceRequest, Encoded, Sight } from './device-worker.ts';
 import { Problem } from './problem.ts';
 
 /** The device's half, in a thread. One picture at a time: ask again when the last one is done. */
 export interface Device {
   /** Throws a `Problem`. An `ImageBitmap` is handed over. */
-  encode(source: Source): Promise<Encoded>;
+  encode(sight: Sight): Promise<Encoded>;
 }
 
 /** Starts the thread and loads its models. Throws a `Problem`. */
@@ -28,8 +27,8 @@ export async function openDeviceThread(
     });
   await ask({ open: manifest });
   return {
-    async encode(source) {
-      const reply = await ask({ encode: source }, source instanceof ImageBitmap ? [source] : []);
+    async encode(sight) {
+      const reply = await ask({ encode: sight }, sight instanceof ImageBitmap ? [sight] : []);
       if ('encoded' in reply) return reply.encoded;
       throw new Problem('INTERNAL', 'the half in this page answered out of turn; load the page again');
     },

@@ -43,7 +43,7 @@ interface Asked {
 /** A picture through the device's half, then to the edge. */
 const take = newestNext(async (choice: Choice) => {
   try {
-    encoded = await device.encode(choice.source);
+    encoded = await device.encode(choice.sight);
   } catch (thrown) {
     say('picture-problem', problemOf(thrown).message);
     return;
@@ -161,7 +161,7 @@ async function film(): Promise<void> {
   showCamera(true);
   while (camera === current) {
     const start = performance.now();
-    await take({ source: await current.frame(), about: 'camera', questions: [] });
+    await take({ sight: await current.frame(), about: 'camera', questions: [] });
     await new Promise((resolve) => setTimeout(resolve, FRAME_MS - (performance.now() - start)));
   }
 }
@@ -185,6 +185,7 @@ function listen(): void {
   const another = samplesOf(manifest);
   if (another) {
     byId('another').hidden = false;
+    if (manifest.scenes) Object.assign(byId('another'), { textContent: 'New scene', ariaLabel: null });
     byId('another').addEventListener('click', () => takeFrom(another));
     void takeFrom(another);
   }

@@ -1,23 +1,36 @@
+import { drawScene, questionsOf } from '../fixtures/scenes/index.ts';
 import type { Manifest } from '../src/demo/wire.ts';
-import { checkPixels, type Source, unreadable } from './picture.ts';
+import type { Sight } from './device-worker.ts';
+import { checkPixels, unreadable } from './picture.ts';
 import { ask, Problem } from './problem.ts';
 
 /** A picture that was chosen, and what is said of it. */
 export interface Choice {
-  readonly source: Source;
+  readonly sight: Sight;
   readonly about: string;
   /** Questions that can be asked of it, beside those that are typed. */
   readonly questions: readonly string[];
 }
 
-/** Gives one picture of the suite after the other, from a random one on; null where it has none to give. */
-export function samplesOf({ pictures }: Manifest): (() => Promise<Choice>) | null {
+/** Scenes of a split of their own: no model was trained or measured on them. */
+const SPLIT = 'demo';
+const SCENES = 1_000_000;
+
+/** Gives one scene or picture of the suite after the other, from a random one on; null where it has none to give. */
+export function samplesOf({ pictures, scenes }: Manifest): (() => Promise<Choice>) | null {
+  if (scenes) return async () => sceneChoice(Math.floor(Math.random() * SCENES));
   if (pictures.length === 0) return null;
   let place = Math.floor(Math.random() * pictures.length);
   return async () => {
     const { url, name, questions } = pictures[place++ % pictures.length];
-    return { source: await (await ask(url)).blob(), about: name, questions };
+    return { sight: await (await ask(url)).blob(), about: name, questions };
   };
+}
+
+function sceneChoice(index: number): Choice {
+  const sight = drawScene(SPLIT, index);
+  const questions = questionsOf(sight, SPLIT, index).map(({ question }) => question);
+  return { sight, about: `scene ${index}`, questions: questions.filter((_, i) => i % 2 === 0) };
 }
 
 /** A file that was dropped, pasted or opened. Throws a `Problem` for one that is no picture, or too large to be decoded. */
@@ -31,7 +44,7 @@ export async function fileChoice(file: File, { limits }: Manifest): Promise<Choi
     );
   }
   checkPixels(await sidesOf(file), imagePixels);
-  return { source: file, about: file.name, questions: [] };
+  return { sight: file, about: file.name, questions: [] };
 }
 
 /** Width and height as the file's header says; nothing is decoded. Throws a `Problem`. */

@@ -2,7 +2,7 @@ import { readdir } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Command, InvalidArgumentError } from 'commander';
-import { type NamedCodec, serveDemo } from '../demo/index.ts';
+import type { NamedCodec } from '../demo/index.ts';
 import { messageOf } from '../errors.ts';
 import { readWhole } from '../files.ts';
 import { DEFAULT_LIMITS } from '../limits.ts';
@@ -53,6 +53,8 @@ async function run(suite: string | undefined, { codec, port, host, json }: Optio
   const stopped = stopSignal();
   const files = codec ?? (suite === undefined ? await ownCodecs() : []);
   const codecs = await Promise.all(files.map(readCodecFile));
+  // The other commands do without a server.
+  const { serveDemo } = await import('../demo/index.ts');
   const demo = await serveDemo(suite ?? SCENES, {
     codecs,
     port,

@@ -29,6 +29,8 @@ export interface Demo {
 
 /** Threads inside an operator of the tails at most: a browser beside them computes too. */
 const MOST_THREADS = 4;
+/** The suite whose pictures `fixtures/scenes` draws; the page draws them by itself. */
+const SCENES = 'scenes';
 /** Milliseconds until a request must have come whole. */
 const REQUEST_MS = 30_000;
 
@@ -48,7 +50,7 @@ export async function serveDemo(dir: string, { codecs, port, host, onFailure }: 
     tasks: taskNames(suite),
     codecs: parts.codecs,
     pictures: pictures.map(({ name, questions }, i) => ({ url: `/api/pictures/${i}`, name, questions })),
-    scenes: false,
+    scenes: suite.name === SCENES,
     limits: { imageBytes, imagePixels, questionCharacters },
   };
   const threads = Math.min(MOST_THREADS, availableParallelism());

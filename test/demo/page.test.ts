@@ -4,21 +4,25 @@ import { join } from 'node:path';
 import type { Browser, ElementHandle, Page } from 'puppeteer-core';
 import sharp from 'sharp';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { drawScene, questionsOf, renderScene } from '../../fixtures/scenes/index.ts';
 import { DEFAULT_LIMITS } from '../../src/limits.ts';
 import { identity } from '../../src/packet/index.ts';
 import { type BrowserName, launchBrowser, programOf } from '../runtimes/launch.ts';
 import { manifestOf, openNodePath, pictureOf, type Served, STEPS, serveTiny } from './served.ts';
 
 let served: Served;
+/** The same models, under the name of the suite whose pictures the page draws. */
+let scenes: Served;
 let node: Awaited<ReturnType<typeof openNodePath>>;
 let folder: string;
 beforeAll(async () => {
-  served = await serveTiny();
+  [served, scenes] = await Promise.all([serveTiny(), serveTiny(1, 'scenes')]);
   node = await openNodePath(served.dir, served.codecs);
   folder = await mkdtemp(join(tmpdir(), 'isthmus-page-'));
 });
 afterAll(async () => {
   await served?.remove();
+  await scenes?.remove();
   await rm(folder, { recursive: true, force: true });
 });
 
@@ -131,6 +135,30 @@ describe.each<BrowserName>(['chromium', 'firefox'])('the page in %s', (name) => 
         });
         expect(reply).toMatch(new RegExp(`^${wanted.vqa.answer} \\d+ %$`));
       }
+    }
+  });
+
+  there('draws scenes as Node does, to the same answers', { timeout: 60_000 }, async () => {
+    const other = page;
+    page = await browser.newPage();
+    try {
+      await page.goto(scenes.url);
+      await settled();
+      const question = await page.$eval('#suggestions button', (button) => button.textContent ?? '');
+      await ask(question);
+      const index = Number(
+        await page.$eval('#about-picture', (about) => /^scene (\d+)/.exec(about.textContent ?? '')?.[1]),
+      );
+      const scene = drawScene('demo', index);
+      expect(questionsOf(scene, 'demo', index).map((each) => each.question)).toContain(question);
+      const { width, height, data } = renderScene(scene, 32);
+      const [{ id }] = scenes.codecs;
+      const wanted = await node.answer(id, await node.encode(id, { width, height, data }), question);
+      expect(await shown()).toMatchObject({ label: wanted.classification.label, caption: wanted.captioning.caption });
+      expect((await shown()).reply).toMatch(new RegExp(`^${wanted.vqa.answer} \\d+ %$`));
+    } finally {
+      await page.close();
+      page = other;
     }
   });
 
