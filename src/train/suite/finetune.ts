@@ -65,7 +65,7 @@ export async function finetuneSuite(job: SuiteJob): Promise<SuiteTrained> {
   const examples = await read(recipe.split);
   const validation = await read(recipe.validation);
   const names = trainableWeights(objective.graph, objective.loss, recipe);
-  const drawn = recipe.init === 'random' ? randomWeights(objective.graph, names, recipe.seed) : {};
+  const drawn = drawnWeights(objective, recipe, names);
   const start = withWeights(objective.graph, drawn);
   const trainer = new Trainer(start, {
     loss: objective.loss,
@@ -102,6 +102,17 @@ export async function finetuneSuite(job: SuiteJob): Promise<SuiteTrained> {
     pictures: examples.length,
     scores: await scoresOf(job, tasks, made, models.trunk !== undefined, validation),
   };
+}
+
+/** Random values of the weights among `names` that do not start from the models'. */
+function drawnWeights({ graph, loss }: SuiteObjective, { init, seed }: SuiteRecipe, names: readonly string[]) {
+  if (init === 'model') return {};
+  if (init === 'random') return randomWeights(graph, names, seed);
+  const fitting = new Set(trainableWeights(graph, loss, { weights: init }));
+  const wanted = names.filter((name) => fitting.has(name));
+  // Of a part that stays, statistics of BatchNormalization stay too.
+  const drawn = randomWeights(graph, wanted, seed);
+  return Object.fromEntries(wanted.map((name) => [name, drawn[name]]));
 }
 
 /** Tasks with the metrics of the validation split. */

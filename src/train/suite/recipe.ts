@@ -32,9 +32,11 @@ export const SUITE_RECIPE = z
     weights: names.optional().describe('Patterns of weights to train, `trunk/*` or `vqa/*`; all where absent.'),
     freeze: names.optional().describe('Patterns of weights that stay as they are.'),
     init: z
-      .enum(['model', 'random'])
+      .union([z.enum(['model', 'random']), names])
       .default('model')
-      .describe("Whether training starts from the models' weights, or the trained ones are drawn anew."),
+      .describe(
+        "Whether training starts from the models' weights, or the trained ones are drawn anew: all, or those that patterns fit.",
+      ),
     losses: z
       .strictObject({
         classification: z.number().min(0).default(1),

@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { buildGraph, mainGraph, node, saveGraph, writeGraph } from '../../../src/onnx/index.ts';
+import { buildGraph, mainGraph, node, openGraph, saveGraph, tensorOf, writeGraph } from '../../../src/onnx/index.ts';
 import { openOnnxRuntimeNode } from '../../../src/runtime/index.ts';
 import { openSuite, openTask } from '../../../src/tasks/index.ts';
 import { tensor } from '../../../src/tensor.ts';
@@ -111,6 +111,20 @@ describe('training the models of a suite together', () => {
     const weights = mainGraph(models[3].graph).initializer.filter(({ name }) => name.endsWith('.float16'));
     expect(weights.length).toBeGreaterThan(4);
     expect(writeGraph(models[3].graph).length).toBeLessThan(tail.length);
+  });
+
+  it('draws a new tail on a trunk as it is', async () => {
+    const { models } = await run({ steps: 1, rate: 1e-9, init: ['vqa/*'] });
+    const far = async (at: number, file: string) => {
+      const before = mainGraph(await openGraph(join(dir, file))).initializer.map((proto) => tensorOf(proto));
+      const after = mainGraph(models[at].graph).initializer.map((proto) => tensorOf(proto));
+      return before.some(({ data }, i) =>
+        data.some((value, k) => Math.abs(Number(value) - Number(after[i].data[k])) > 1e-3),
+      );
+    };
+    expect(await far(0, 'models/trunk.onnx')).toBe(false);
+    expect(await far(2, 'models/captioning.onnx')).toBe(false);
+    expect(await far(3, 'models/vqa.onnx')).toBe(true);
   });
 
   it.each([
