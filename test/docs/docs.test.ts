@@ -1,4 +1,4 @@
-import { execFileSync, execSync } from 'node:child_process';
+import { execFileSync, execSync, spawn } from 'node:child_process';
 import {
   cpSync,
   existsSync,
@@ -134,6 +134,52 @@ describe('docs/training.md', () => {
     const [code] = blocks(page, 'ts');
     writeFileSync(join(dir, 'gradient.mjs'), ofTiny(code));
     expect(execFileSync('node', ['gradient.mjs'], { cwd: dir, encoding: 'utf8' }).trim()).toBe('logits grad/features');
+  });
+});
+
+describe('docs/tutorial.md', () => {
+  const page = readFileSync(join(ROOT, 'docs/tutorial.md'), 'utf8');
+  /** The same commands on fewer scenes. */
+  const quick = (command: string) =>
+    command
+      .replace(
+        'npm run scenes --',
+        `node ${join(ROOT, 'node_modules/tsx/dist/cli.mjs')} ${join(ROOT, 'fixtures/scenes/make.ts')}`,
+      )
+      .replace('train=400', 'train=40')
+      .replace('val=60', 'val=12')
+      .replace('--limit 40', '--limit 8')
+      .replace('npx isthmus', 'isthmus');
+
+  it('leads from a model to two programs that talk', { timeout: 300_000 }, async () => {
+    mkdirSync(join(dir, 'docs'), { recursive: true });
+    const recipe = readFileSync(join(ROOT, 'docs/tutorial.jsonc'), 'utf8')
+      .replace(/"steps": 200/, '"steps": 4')
+      .replace(/"warmup": 20/, '"warmup": 1')
+      .replace(/"start": 300/, '"start": 40')
+      .replace(/"bytes": 300/, '"bytes": 60');
+    writeFileSync(join(dir, 'docs/tutorial.jsonc'), recipe);
+    const commands = blocks(page, 'sh').join('').trim().split('\n').map(quick);
+    const [answer, edge, ...before] = commands.toReversed();
+    for (const command of before.reverse()) expect(run(command).length, command).toBeGreaterThan(10);
+    for (const code of blocks(page, 'js')) {
+      const [, name] = /^\/\/ (\w+\.mjs)\n/.exec(code) as RegExpExecArray;
+      writeFileSync(join(dir, name), code);
+    }
+    expect(edge).toBe('node edge.mjs &');
+    const server = spawn(process.execPath, ['edge.mjs'], { cwd: dir, env: { ...process.env, PORT: '0' } });
+    try {
+      const url = await new Promise<string>((resolve, reject) => {
+        server.stdout.once('data', (text) => resolve(String(text).trim()));
+        server.once('exit', (code) => reject(new Error(`the edge ended with ${code}`)));
+      });
+      expect(run(answer.replace('http://127.0.0.1:8080', url))).toMatch(/^\d+ bytes: \{ answer: '\w+' \}\n$/);
+      const broken = await fetch(url, { method: 'POST', body: 'no packet', headers: { 'x-question': 'why' } });
+      expect(broken.status).toBe(400);
+      expect(await broken.json()).toMatchObject({ code: expect.stringMatching(/^PACKET_/) });
+    } finally {
+      server.kill();
+    }
   });
 });
 
