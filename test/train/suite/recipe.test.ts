@@ -12,7 +12,7 @@ it('has a JSON Schema for editors, which `npx vitest run test/train/suite/recipe
 });
 
 const models = readdirSync(join(ROOT, 'models'), { recursive: true, encoding: 'utf8' });
-const recipes = models.filter((path) => /recipe.*\.json$/.test(path)).map((path) => `models/${path}`);
+const recipes = models.filter((path) => /training\/\w+\.json$/.test(path)).map((path) => `models/${path}`);
 it.each([...recipes, 'docs/finetune.jsonc'])('%s can be read', async (path) => {
   const { recipe } = await readRecipeFile(join(ROOT, path), SUITE_RECIPE);
   expect(recipe.warmup).toBeLessThan(recipe.steps);
