@@ -1,20 +1,24 @@
 import { arch, availableParallelism, cpus, platform, release, totalmem } from 'node:os';
-import { basename, extname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
 import manifest from '../../package.json' with { type: 'json' };
 import { IsthmusError } from '../errors.ts';
 import {
+  type BenchDocument,
   type BenchResult,
   bench,
   Cache,
+  type Circumstances,
   controlLine,
   makeFolder,
   type Progress,
   pointsTable,
   pointsToCsv,
+  reportPage,
   summaryTable,
   WAYS,
 } from '../evaluate/index.ts';
+import { openVega } from '../evaluate/report/vega.ts';
 import { writeBeside } from '../files.ts';
 import { openSession } from '../runtime/index.ts';
 import { printable } from '../table.ts';
@@ -30,6 +34,7 @@ interface Options {
   limit?: number;
   seed: number;
   out?: string;
+  report?: string;
   cache?: string;
   codec?: string[];
   fresh?: boolean;
@@ -39,6 +44,9 @@ interface Options {
 
 /** Threads that answer side by side at most: each holds the weights of the model. */
 const MOST_PARALLEL = 4;
+
+/** Pictures of each task in a report. */
+const SAMPLES = 6;
 
 /** Between two lines of progress where standard error is no terminal. */
 const LINE_EVERY_MS = 10_000;
@@ -61,7 +69,8 @@ export function addBench(program: Command): void {
     .option('--limit <n>', 'images of each task, drawn by seed (default: all)', atLeast(1))
     .option('--seed <n>', 'draws images, training images and the bootstrap', atLeast(0), 1)
     .option('--codec <file>', 'measure a codec file too, at its own cut; repeat for several', collect)
-    .option('--out <dir>', 'write points.json and points.csv there')
+    .option('--out <dir>', 'write points.json, points.csv and report.html there')
+    .option('--report <file>', 'write a report to look at: one HTML file that needs nothing beside it')
     .option('--cache <dir>', "where features, answers and finished points are kept (default: the user's cache folder)")
     .option('--fresh', 'measure points again that an earlier run finished')
     .option('--json', 'print what points.json holds instead of tables')
@@ -71,6 +80,7 @@ export function addBench(program: Command): void {
       `
 Examples:
   isthmus bench photos --task all --split val --limit 200 --cut "after block 6" --out results
+  isthmus bench photos --limit 200 --codec block6.codec --report report.html
   isthmus bench photos --task vqa --ways reference,device,jpeg,klt --cut /blocks/blocks.5/Add_1_output_0
   isthmus bench photos --task classification --ways jpeg,webp --codec block6.codec`,
     )
@@ -82,7 +92,7 @@ async function run(dir: string, options: Options): Promise<void> {
   const cache = new Cache(options.cache);
   const tasks = await tasksOf(dir, options.task);
   // Found out now, not after an hour.
-  if (options.out !== undefined) await makeFolder(options.out);
+  const reports = await reportFiles(options);
   const show = reporter(options.quiet);
   const result = await bench({
     dir,
@@ -100,6 +110,7 @@ async function run(dir: string, options: Options): Promise<void> {
         codec: await openCodec(file),
       })),
     ),
+    samples: reports.length > 0 ? SAMPLES : 0,
     cache,
     fresh: options.fresh,
     signal: interruptible(),
@@ -107,9 +118,11 @@ async function run(dir: string, options: Options): Promise<void> {
     onBad: ({ message }) => show.line(printable(`skipped: ${message}`)),
     onNote: (note) => show.line(printable(`note: ${note}`)),
   }).finally(() => show.stop());
-  const document = { run: { ...circumstances(start), ...result.run }, points: result.points, summary: result.summary };
-  if (options.out !== undefined) await writeResults(options.out, document);
-  if (options.json) process.stdout.write(`${JSON.stringify(document, null, 2)}\n`);
+  const document: BenchDocument = { ...result, run: { ...circumstances(start), ...result.run } };
+  const json = `${JSON.stringify({ run: document.run, points: result.points, summary: result.summary }, null, 2)}\n`;
+  if (options.out !== undefined) await writeResults(options.out, json, document);
+  await writeReports(reports, document, (line) => show.line(line));
+  if (options.json) process.stdout.write(json);
   else process.stdout.write(tables(result));
   const { entries, bytes } = await cache.size();
   show.line(
@@ -121,7 +134,7 @@ async function run(dir: string, options: Options): Promise<void> {
 }
 
 /** What the numbers depend on beside the options: a speed means nothing without. */
-function circumstances(start: number) {
+function circumstances(start: number): Circumstances {
   const [cpu] = cpus();
   return {
     command: ['isthmus', ...process.argv.slice(2)],
@@ -138,10 +151,49 @@ function circumstances(start: number) {
   };
 }
 
-async function writeResults(folder: string, document: { readonly points: BenchResult['points'] }): Promise<void> {
-  const text = (content: string) => [new TextEncoder().encode(content)];
-  await writeBeside(join(folder, 'points.json'), text(`${JSON.stringify(document, null, 2)}\n`));
-  await writeBeside(join(folder, 'points.csv'), text(pointsToCsv(document.points)));
+async function writeResults(folder: string, json: string, { points }: BenchDocument): Promise<void> {
+  await writeText(join(folder, 'points.json'), json);
+  await writeText(join(folder, 'points.csv'), pointsToCsv(points));
+}
+
+/** A report to write. One that was not asked for by name is left out, with a line that says so, where it cannot be drawn. */
+interface ReportFile {
+  readonly path: string;
+  readonly asked: boolean;
+}
+
+/** Folders are made and what draws is looked for now, not after an hour. */
+async function reportFiles({ out, report }: Options): Promise<ReportFile[]> {
+  if (out !== undefined) await makeFolder(out);
+  if (report !== undefined) {
+    await openVega('draw reports');
+    await makeFolder(dirname(report));
+  }
+  return [
+    ...(report === undefined ? [] : [{ path: report, asked: true }]),
+    ...(out === undefined ? [] : [{ path: join(out, 'report.html'), asked: false }]),
+  ];
+}
+
+async function writeReports(files: readonly ReportFile[], document: BenchDocument, say: (line: string) => void) {
+  if (files.length === 0) return;
+  let page: string;
+  try {
+    page = await reportPage(document);
+  } catch (thrown) {
+    const optional = files.every(({ asked }) => !asked);
+    if (!(optional && thrown instanceof IsthmusError && thrown.code === 'PEER_MISSING')) throw thrown;
+    say(`no report.html: ${thrown.message}`);
+    return;
+  }
+  for (const { path } of files) {
+    await writeText(path, page);
+    say(`report: ${printable(path)}`);
+  }
+}
+
+function writeText(path: string, content: string): Promise<void> {
+  return writeBeside(path, [new TextEncoder().encode(content)]);
 }
 
 function tables({ run: { tasks, metric, skipped, complete }, points, summary }: BenchResult): string {

@@ -2,6 +2,7 @@ import type { TaskName } from '../tasks/index.ts';
 import type { Tensor } from '../tensor.ts';
 import type { Answerer } from './answerer.ts';
 import { type Cache, cacheKey } from './cache.ts';
+import { evidenceOf, type Finding } from './evidence.ts';
 import type { Input } from './inputs.ts';
 import { type AnyTask, agreementOf, type Measured, type MeasureOptions, measure, statisticsOf } from './measure.ts';
 import { byteColumns, type Point, type ReferenceScores, scoreReference, scoreWay } from './point.ts';
@@ -90,10 +91,15 @@ export type Sent = Pick<
   Point,
   'way' | 'setting' | 'cut' | 'headShare' | 'headMs' | 'encodeMs' | 'decodeMs' | 'tailMs'
 > &
-  Pick<Measured, 'answers' | 'sizes' | 'idealBytes'>;
+  Pick<Measured, 'answers' | 'sizes' | 'idealBytes'> &
+  Partial<Pick<Measured, 'spent'>>;
 
-/** The point of a way on a bed. */
-export function pointOf({ name, task, inputs, resamples, answers, scores }: Bed, sent: Sent): Point {
+/** The point of a way on a bed, with its evidence. */
+export function findingOf(bed: Bed, sent: Sent): Finding {
+  return { point: pointOf(bed, sent), evidence: evidenceOf(bed, sent) };
+}
+
+function pointOf({ name, task, inputs, resamples, answers, scores }: Bed, sent: Sent): Point {
   const [metric] = task.metrics;
   return {
     task: name,

@@ -1,4 +1,4 @@
-import type { Codec } from '../codec/index.ts';
+import type { ByteItem, Codec } from '../codec/index.ts';
 import { IsthmusError } from '../errors.ts';
 import type { OpenSession } from '../runtime/index.ts';
 import { openSuite, pixelsToTensor, type TaskName, taskNames } from '../tasks/index.ts';
@@ -16,6 +16,7 @@ import { type Listeners, type Log, newLog } from './log.ts';
 import { pictureVersions } from './pictures.ts';
 import { cutLabel, openCuts, plannedPoints, planTask, type TaskPlan, trainingInputs, wantedCuts } from './plan.ts';
 import { PICTURE_WAYS, type Point, WAYS } from './point.ts';
+import { type Sample, samplesOf } from './samples.ts';
 import { RESAMPLES } from './statistics.ts';
 import { SuiteLosses } from './suite-losses.ts';
 import { type CodecWays, codecLadders, deviceRung, isFitted, pictureLadders, referenceRung, single } from './ways.ts';
@@ -44,6 +45,8 @@ export interface BenchOptions extends Listeners {
   readonly parallel?: number;
   /** Codecs to measure at their own cuts, by the name that points show. */
   readonly codecs?: readonly { readonly name: string; readonly codec: Codec }[];
+  /** Images of each task to give back with all their answers, for a report; 0 by default. */
+  readonly samples?: number;
   /** The user's cache folder by default. */
   readonly cache?: Cache;
   /** Measure points again that are kept from an earlier run. */
@@ -86,6 +89,9 @@ export interface BenchResult {
   readonly run: RunInfo;
   readonly points: readonly Point[];
   readonly summary: readonly SummaryRow[];
+  /** What the bytes of each point's packets go to; empty where that is not known. */
+  readonly spent: readonly (readonly ByteItem[])[];
+  readonly samples: readonly Sample[];
 }
 
 /**
@@ -109,6 +115,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
   checkCount('limit', limit, 1);
   checkCount('seed', seed, 0);
   checkCount('parallel', options.parallel, 1);
+  checkCount('samples', options.samples, 0);
   const log = newLog(options);
   let runtime = '';
   const run: Conditions = {
@@ -179,6 +186,8 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     },
     points: log.points,
     summary: summarize(log.points),
+    spent: log.evidence.map(({ spent }) => spent),
+    samples: await samplesOf(run, log, options.samples ?? 0),
   };
 }
 
@@ -218,6 +227,7 @@ async function runUncut(run: Conditions, plan: TaskPlan, { ways, versions }: Wan
       seed: run.seed,
     });
     log.reference[name] = bed.metrics;
+    log.beds.push(bed);
     const ladders: Ladder[] = [
       ...(ways.includes('reference') ? [single(referenceRung(run, bed))] : []),
       ...(ways.includes('device') ? [single(deviceRung(run, bed))] : []),
@@ -245,7 +255,7 @@ async function runCut(shared: Conditions, bed: Bed, cut: Cut, wanted: Wanted, lo
 
 async function climbAll({ meter }: Conditions, bed: Bed, ladders: readonly Ladder[], log: Log): Promise<void> {
   for (const ladder of ladders) {
-    for await (const point of climb(ladder, () => meter.plan(bed.inputs.length))) log.point(point);
+    for await (const finding of climb(ladder, () => meter.plan(bed.inputs.length))) log.finding(finding);
   }
 }
 

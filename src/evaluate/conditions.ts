@@ -1,12 +1,12 @@
 import type { OpenSession } from '../runtime/index.ts';
 import type { Suite } from '../tasks/index.ts';
 import { type Cache, cacheKey } from './cache.ts';
+import type { Finding } from './evidence.ts';
 import type { PixelStore } from './inputs.ts';
 import type { MeasureOptions } from './measure.ts';
-import type { Point } from './point.ts';
 
 /** Version of how points are measured: raised when a change makes kept points wrong. */
-const MEASURE_VERSION = 1;
+const MEASURE_VERSION = 2;
 
 /** What stays the same throughout a run. */
 export interface Conditions {
@@ -71,7 +71,7 @@ export function measuring({ batch, signal, meter }: Conditions): MeasureOptions 
 }
 
 /**
- * A point through the journal: kept under everything that decides it, so that a run that was stopped goes on where it
+ * A point and its evidence through the journal: kept under everything that decides it, so that a run that was stopped goes on where it
  * was. Times are those of the run that measured it.
  */
 export async function journaled(
@@ -79,16 +79,16 @@ export async function journaled(
   label: string,
   images: number,
   identity: readonly unknown[],
-  make: () => Promise<Point>,
-): Promise<Point> {
+  make: () => Promise<Finding>,
+): Promise<Finding> {
   const key = cacheKey(['point', MEASURE_VERSION, ...identity]);
   meter.begin(label);
-  const kept = fresh ? undefined : await cache.readJson<Point>('points', key);
+  const kept = fresh ? undefined : await cache.readJson<Finding>('points', key);
   if (kept) {
     meter.add(images);
     return kept;
   }
-  const point = await make();
-  await cache.writeJson('points', key, point);
-  return point;
+  const finding = await make();
+  await cache.writeJson('points', key, finding);
+  return finding;
 }

@@ -1,10 +1,11 @@
+import type { Finding } from './evidence.ts';
 import { LOSS_TARGETS, monotone } from './interpolate.ts';
 import type { Point } from './point.ts';
 
 /** One setting of a way that can be measured. */
 export interface Rung {
   readonly setting: string;
-  measure(): Promise<Point>;
+  measure(): Promise<Finding>;
 }
 
 /** The settings of a way, from the fewest bytes to the most. */
@@ -19,24 +20,24 @@ export interface Ladder {
  * are asked for: downwards while the cheapest loses too little, upwards while the dearest loses too much. `onMore` is
  * called before each of these.
  */
-export async function* climb({ rungs, first }: Ladder, onMore: () => void = () => {}): AsyncGenerator<Point> {
+export async function* climb({ rungs, first }: Ladder, onMore: () => void = () => {}): AsyncGenerator<Finding> {
   let [from, to] = first;
   const points: Point[] = [];
   for (const rung of rungs.slice(from, to)) {
-    const point = await rung.measure();
-    points.push(point);
-    yield point;
+    const finding = await rung.measure();
+    points.push(finding.point);
+    yield finding;
   }
   while (from > 0 && monotone(points)[0].loss <= Math.max(...LOSS_TARGETS)) {
     onMore();
-    const point = await rungs[--from].measure();
-    points.push(point);
-    yield point;
+    const finding = await rungs[--from].measure();
+    points.push(finding.point);
+    yield finding;
   }
   while (to < rungs.length && (monotone(points).at(-1) as { loss: number }).loss > Math.min(...LOSS_TARGETS)) {
     onMore();
-    const point = await rungs[to++].measure();
-    points.push(point);
-    yield point;
+    const finding = await rungs[to++].measure();
+    points.push(finding.point);
+    yield finding;
   }
 }

@@ -1,3 +1,5 @@
+import type { Bed } from './bed.ts';
+import type { Evidence, Finding } from './evidence.ts';
 import type { BadInput } from './inputs.ts';
 import type { Point } from './point.ts';
 
@@ -13,6 +15,10 @@ export interface Listeners {
 /** What a run leaves behind as it goes. */
 export interface Log {
   readonly points: Point[];
+  /** What stands behind each of the points. */
+  readonly evidence: Evidence[];
+  /** Of the tasks that were begun. */
+  readonly beds: Bed[];
   readonly bad: BadInput[];
   readonly notes: string[];
   /** Images looked at, bad ones among them. */
@@ -22,7 +28,7 @@ export interface Log {
   readonly metric: Record<string, string>;
   readonly batch: Record<string, number>;
   readonly reference: Record<string, Readonly<Record<string, number>>>;
-  point(point: Point): void;
+  finding(finding: Finding): void;
   skip(bad: BadInput): void;
   note(text: string): void;
 }
@@ -30,6 +36,8 @@ export interface Log {
 export function newLog({ onPoint, onBad, onNote }: Listeners): Log {
   return {
     points: [],
+    evidence: [],
+    beds: [],
     bad: [],
     notes: [],
     images: 0,
@@ -38,8 +46,9 @@ export function newLog({ onPoint, onBad, onNote }: Listeners): Log {
     metric: {},
     batch: {},
     reference: {},
-    point(point) {
+    finding({ point, evidence }) {
       this.points.push(point);
+      this.evidence.push(evidence);
       onPoint?.(point);
     },
     skip(bad) {

@@ -1,7 +1,9 @@
+import type { ByteItem } from '../codec/index.ts';
 import { IsthmusError } from '../errors.ts';
 import { stackRows, type Task } from '../tasks/index.ts';
 import type { Tensor } from '../tensor.ts';
 import type { Answerer } from './answerer.ts';
+import { meanItems } from './evidence.ts';
 import { quantile } from './statistics.ts';
 
 /** A task whatever it asks and answers. */
@@ -20,6 +22,8 @@ export interface Carried {
   readonly idealBytes: number | null;
   readonly encodeMs: number;
   readonly decodeMs: number;
+  /** What the bytes go to, where that was looked into. */
+  readonly items?: readonly ByteItem[];
 }
 
 export interface Measured {
@@ -34,6 +38,8 @@ export interface Measured {
   readonly decodeMs: number;
   /** Median over the batches that were timed, for one image. */
   readonly tailMs: number;
+  /** Mean over the images whose bytes were looked into; empty where there are none. */
+  readonly spent: readonly ByteItem[];
 }
 
 export interface MeasureOptions {
@@ -88,6 +94,7 @@ export async function measure<Image extends Asked>(
     encodeMs: median(timed.flatMap(({ carried }) => carried.map((each) => each.encodeMs))),
     decodeMs: median(timed.flatMap(({ carried }) => carried.map((each) => each.decodeMs))),
     tailMs: median(timed.map(({ tailMs }) => tailMs)),
+    spent: meanItems(sent.flatMap(({ items }) => (items === undefined ? [] : [items]))),
   };
 }
 

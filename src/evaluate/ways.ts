@@ -11,9 +11,10 @@ import { IsthmusError } from '../errors.ts';
 import { pixelsToTensor } from '../tasks/index.ts';
 import type { Tensor } from '../tensor.ts';
 import type { Answerer } from './answerer.ts';
-import { type Bed, pointOf } from './bed.ts';
+import { type Bed, findingOf } from './bed.ts';
 import { type Conditions, journaled, measuring } from './conditions.ts';
 import { type Cut, headShareOf } from './cuts.ts';
+import type { Finding } from './evidence.ts';
 import type { Features } from './features.ts';
 import { fitKltLadder, KLT_FIRST } from './fit.ts';
 import type { Input } from './inputs.ts';
@@ -28,7 +29,7 @@ import {
   type PictureFormat,
   pictureSetting,
 } from './pictures.ts';
-import { PICTURE_WAYS, type Point, type Way } from './point.ts';
+import { PICTURE_WAYS, type Way } from './point.ts';
 import type { TaskLoss } from './sensitivity.ts';
 import type { SuiteLosses } from './suite-losses.ts';
 
@@ -37,7 +38,7 @@ export function referenceRung(run: Conditions, bed: Bed): Rung {
   const setting = 'stored file';
   return rung(run, bed, { way: 'reference', setting, cut: null, identity: [] }, async () => {
     run.meter.add(bed.inputs.length);
-    return pointOf(bed, {
+    return findingOf(bed, {
       way: 'reference',
       setting,
       cut: null,
@@ -58,7 +59,7 @@ export function deviceRung(run: Conditions, bed: Bed): Rung {
   const setting = 'answer';
   return rung(run, bed, { way: 'device', setting, cut: null, identity: [] }, async () => {
     run.meter.add(bed.inputs.length);
-    return pointOf(bed, {
+    return findingOf(bed, {
       way: 'device',
       setting,
       cut: null,
@@ -110,7 +111,7 @@ function pictureRung(
       const sent = lossless
         ? { ...(await measure([], inputs, carry, measuring(run))), answers, tailMs: wholeMs }
         : await measure(whole, inputs, carry, measuring(run));
-      return pointOf(bed, { way, setting, cut: null, headShare: 0, headMs: null, ...sent });
+      return findingOf(bed, { way, setting, cut: null, headShare: 0, headMs: null, ...sent });
     },
   );
 }
@@ -155,17 +156,27 @@ export function codecRung(
   return rung(run, bed, { way, setting, cut: cut.name, identity }, async () => {
     const transforms = await openTransforms(codec, run.open);
     try {
-      const carry = async (input: Input) => carryFeature(codec, transforms, await features.of(input));
+      const itemized = new Set(bed.inputs.slice(0, ITEMIZED));
+      const carry = async (input: Input) =>
+        carryFeature(codec, transforms, await features.of(input), itemized.has(input));
       const sent = await measure(answerers, bed.inputs, carry, measuring(run));
       const headShare = headShareOf(cut, codec);
-      return pointOf(bed, { way, setting, cut: cut.name, headShare, headMs: features.headMs, ...sent });
+      return findingOf(bed, { way, setting, cut: cut.name, headShare, headMs: features.headMs, ...sent });
     } finally {
       await transforms.release();
     }
   });
 }
 
-async function carryFeature(codec: Codec, transforms: OpenTransforms, feature: readonly Tensor[]): Promise<Carried> {
+/** Images whose packets are taken apart: what bytes go to hardly varies, and looking costs as much as decoding. */
+const ITEMIZED = 8;
+
+async function carryFeature(
+  codec: Codec,
+  transforms: OpenTransforms,
+  feature: readonly Tensor[],
+  itemized: boolean,
+): Promise<Carried> {
   const start = performance.now();
   const coded = await transforms.analyze(feature);
   const packet = codec.encode(coded);
@@ -178,6 +189,7 @@ async function carryFeature(codec: Codec, transforms: OpenTransforms, feature: r
     idealBytes: codec.idealBytes(coded),
     encodeMs: encoded - start,
     decodeMs: end - encoded,
+    ...(itemized ? { items: codec.itemize(packet) } : {}),
   };
 }
 
@@ -275,7 +287,12 @@ interface RungName {
   readonly identity: readonly unknown[];
 }
 
-function rung(run: Conditions, bed: Bed, { way, setting, cut, identity }: RungName, make: () => Promise<Point>): Rung {
+function rung(
+  run: Conditions,
+  bed: Bed,
+  { way, setting, cut, identity }: RungName,
+  make: () => Promise<Finding>,
+): Rung {
   const label = `${bed.name} ${way} ${setting}${cut === null ? '' : ` at ${cut}`}`;
   const all = [bed.name, ...bed.identity, way, setting, cut, ...identity];
   return { setting, measure: () => journaled(run, label, bed.inputs.length, all, make) };

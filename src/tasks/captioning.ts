@@ -85,6 +85,9 @@ export function captioning(options: CaptioningOptions): Task<null, CaptionAnswer
       }),
     metrics,
     answerBytes: ({ caption }) => new TextEncoder().encode(caption).length,
+    text: ({ caption }) => caption,
+    truthTexts: (captions) => [...new Set(captions)],
+    credit: () => null,
     same: (a, b) => a.caption === b.caption,
   };
 }

@@ -45,6 +45,9 @@ export function classification({
     lessons: (_ask, label) => [{ labels: [label] }],
     metrics: [topAccuracy(1), topAccuracy(TOP)],
     answerBytes: () => bytes,
+    text: ({ label }) => label,
+    truthTexts: (index) => [labels[index]],
+    credit: ({ index }, truth) => (index === truth ? 1 : 0),
     same: (a, b) => a.index === b.index,
   };
 }

@@ -57,6 +57,12 @@ export interface Task<Ask, Answer, Truth> {
   readonly metrics: readonly Metric<Answer, Truth>[];
   /** Bytes that send this answer itself: what "answer on the device" costs. */
   answerBytes(answer: Answer): number;
+  /** An answer as people read it. */
+  text(answer: Answer): string;
+  /** What people say themselves, each once, what most of them say first. */
+  truthTexts(truth: Truth): readonly string[];
+  /** What one answer scores by itself, 0 to 1; null where a score needs more than one (captions). */
+  credit(answer: Answer, truth: Truth): number | null;
   /** Whether two answers say the same (for agreement with the reference). */
   same(a: Answer, b: Answer): boolean;
 }

@@ -50,6 +50,7 @@ export function vqa(options: VqaOptions): Task<string, VqaAnswer, VqaTruth> {
   const ids = idsOf(vocabulary);
   const places = new Map(answers.map((answer, place) => [answer, place]));
   const bytes = indexBytes(answers.length);
+  const accuracy = vqaAccuracy();
 
   function read(question: string): number[] {
     if (typeof question !== 'string') {
@@ -104,10 +105,18 @@ export function vqa(options: VqaOptions): Task<string, VqaAnswer, VqaTruth> {
       const label = places.get(given);
       return label === undefined ? [] : [{ tokens: read(question), labels: [label] }];
     },
-    metrics: [vqaAccuracy(), ...types.map((type) => vqaAccuracy(type))],
+    metrics: [accuracy, ...types.map((type) => vqaAccuracy(type))],
     answerBytes: () => bytes,
+    text: ({ answer }) => answer,
+    truthTexts: ({ answers: given }) => mostCommonFirst(given),
+    credit: (answer, truth) => accuracy.statistics(answer, truth)[0],
     same: (a, b) => a.index === b.index,
   };
+}
+
+function mostCommonFirst(given: readonly string[]): string[] {
+  const count = (text: string) => given.filter((other) => other === text).length;
+  return [...new Set(given)].sort((a, b) => count(b) - count(a));
 }
 
 function mostProbable(values: Float32Array, row: number, answers: readonly string[]): VqaAnswer {

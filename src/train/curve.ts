@@ -1,4 +1,4 @@
-import { importPeer } from '../runtime/peer.ts';
+import { openVega } from '../evaluate/report/vega.ts';
 import type { LogLine } from './log.ts';
 
 /** Points of a line; more would not be told apart. */
@@ -7,15 +7,12 @@ const POINTS = 1000;
 /** Share of a training over which the smooth line takes its mean, to either side. */
 const SMOOTH = 0.01;
 
-const ADVICE = 'run `npm i vega vega-lite` to draw loss curves';
-
 /**
  * The losses of a training by step, each and smoothed, and below them what was measured, as an SVG. Throws `PEER_MISSING`
  * without vega and vega-lite.
  */
 export async function lossCurve(lines: readonly LogLine[], title: string): Promise<string> {
-  const { parse, View } = await importPeer('vega', () => import('vega'), ADVICE);
-  const { compile } = await importPeer('vega-lite', () => import('vega-lite'), ADVICE);
+  const draw = await openVega('draw loss curves');
   const losses = lines.flatMap((line) => ('loss' in line ? [{ step: line.step, loss: line.loss }] : []));
   const measured = lines.flatMap((line) =>
     'measured' in line ? Object.entries(line.measured).map(([what, value]) => ({ step: line.step, what, value })) : [],
@@ -47,7 +44,7 @@ export async function lossCurve(lines: readonly LogLine[], title: string): Promi
       })),
     ],
   };
-  return new View(parse(compile(spec as Parameters<typeof compile>[0]).spec), { renderer: 'none' }).toSVG();
+  return draw(spec as Parameters<typeof draw>[0]);
 }
 
 function smoothed(losses: readonly { step: number; loss: number }[]): { step: number; loss: number }[] {

@@ -135,6 +135,48 @@ describe('bench', () => {
     writes.mockRestore();
   });
 
+  it('gives samples with all their answers, the same ones from what is kept', async () => {
+    const own = newCache();
+    const options = { cache: own, tasks: ['vqa', 'captioning'] as const, ways: ['reference', 'jpeg', 'klt'] as const };
+    const first = await run({ ...options, samples: 4 });
+    const writes = vi.spyOn(own, 'write');
+    const again = await run({ ...options, samples: 4 });
+    expect(writes).not.toHaveBeenCalled();
+    expect(again.samples).toEqual(first.samples);
+    expect(again.spent).toEqual(first.spent);
+    expect((await run(options)).samples).toEqual([]);
+
+    for (const task of options.tasks) {
+      const samples = first.samples.filter((sample) => sample.task === task);
+      expect(samples.filter(({ chosen }) => chosen === 'drawn')).toHaveLength(2);
+      expect(new Set(samples.map(({ image }) => image)).size).toBe(samples.length);
+      const points = first.points.flatMap((point, at) => (point.task === task ? [at] : []));
+      for (const { image, picture, asked } of samples) {
+        expect(image).toMatch(/^images\/val\/.+/);
+        expect(Buffer.from(picture.subarray(8, 12)).toString()).toBe('WEBP');
+        expect(asked.length).toBeGreaterThan(0);
+        for (const { ask, truths, reference, answers } of asked) {
+          expect(typeof ask).toBe(task === 'vqa' ? 'string' : 'object');
+          expect(truths.length).toBeGreaterThan(0);
+          expect(answers.map(({ point }) => point)).toEqual(points);
+          for (const { text, same } of answers) expect(same).toBe(text === reference.text);
+        }
+      }
+    }
+  });
+
+  it('knows what the packets of codecs are spent on', () => {
+    for (const [i, { way, bytes, bytesMax }] of result.points.entries()) {
+      const total = result.spent[i].reduce((sum, item) => sum + item.bytes, 0);
+      expect(total > 0, way).toBe(['raw-f32', 'raw-f16', 'int8-deflate', 'klt', 'klt-task'].includes(way));
+      if (total === 0) continue;
+      expect(result.spent[i][0]).toEqual({ what: 'frame', bytes: 9 });
+      // Of the first images, where the point is of all.
+      expect(total).toBeGreaterThan(bytes / 2);
+      expect(total).toBeLessThanOrEqual(bytesMax);
+    }
+  });
+
   it('goes on where it was stopped', async () => {
     const own = newCache();
     const stop = new AbortController();
@@ -346,7 +388,7 @@ describe('isthmus bench', () => {
     return texts;
   }
 
-  it('prints tables with the head share and the control, and writes points.json and points.csv', async () => {
+  it('prints tables with the head share and the control, and writes points.json, points.csv and a report', async () => {
     const out = join(root, 'results');
     const cache = join(root, 'cli-cache');
     const args = [
@@ -360,7 +402,8 @@ describe('isthmus bench', () => {
       '--cache',
       cache,
     ];
-    const { out: text, err } = await cli(...args, '--out', out);
+    const named = join(root, 'new folder', 'named.html');
+    const { out: text, err } = await cli(...args, '--out', out, '--report', named);
     expect(text).toMatch(/classification, top1, 8 images/);
     expect(text).toMatch(/head share/);
     expect(text).toMatch(/answering on the device sends .* head share of 100 %/);
@@ -369,6 +412,10 @@ describe('isthmus bench', () => {
     const lines = (await readFile(join(out, 'points.csv'), 'utf8')).trimEnd().split('\r\n');
     expect(lines[0]).toBe(POINT_KEYS.join(','));
     expect(lines).toHaveLength(document.points.length + 1);
+    const report = await readFile(join(out, 'report.html'), 'utf8');
+    expect(report).toContain('<h1>tiny: bytes against score</h1>');
+    expect(report.match(/<img src="data:/g)?.length).toBeGreaterThanOrEqual(9);
+    expect(await readFile(named, 'utf8')).toBe(report);
     const { out: json } = await cli(...args, '--json', '--quiet');
     expect(POINTS_JSON.parse(JSON.parse(json)).points).toEqual(document.points);
   });

@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { climb } from '../../src/evaluate/ladder.ts';
 import type { Point } from '../../src/evaluate/point.ts';
 
+const NOTHING = { answers: [], sizes: [], spent: [] };
+
 /** Climbs rungs of rising bytes with these losses; gives the indices measured, in order. */
 async function climbed(losses: readonly number[], first: readonly [number, number]): Promise<number[]> {
   const measured: number[] = [];
@@ -9,11 +11,11 @@ async function climbed(losses: readonly number[], first: readonly [number, numbe
     setting: String(i),
     measure: async () => {
       measured.push(i);
-      return { bytes: 1000 * 2 ** i, loss } as Point;
+      return { point: { bytes: 1000 * 2 ** i, loss } as Point, evidence: NOTHING };
     },
   }));
   const points: Point[] = [];
-  for await (const point of climb({ rungs, first })) points.push(point);
+  for await (const { point } of climb({ rungs, first })) points.push(point);
   expect(points).toHaveLength(measured.length);
   return measured;
 }

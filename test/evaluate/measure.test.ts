@@ -21,6 +21,9 @@ const task: AnyTask = {
     },
   ],
   answerBytes: () => 1,
+  text: String,
+  truthTexts: (truth) => [String(truth)],
+  credit: (a, b) => (a === b ? 1 : 0),
   same: (a, b) => a === b,
 };
 

@@ -100,6 +100,9 @@ describe('captioning', () => {
   it('costs the bytes of its text, and is scored by BLEU, and by CIDEr-D where references are given', () => {
     const task = captioning({ vocabulary });
     expect(task.answerBytes({ caption: 'à la', tokens: [], score: 0 })).toBe(5);
+    expect(task.text({ caption: 'à la', tokens: [], score: 0 })).toBe('à la');
+    expect(task.truthTexts(['b', 'a', 'b'])).toEqual(['b', 'a']);
+    expect(task.credit({ caption: 'a', tokens: [], score: 0 }, ['a'])).toBeNull();
     expect(task.metrics.map(({ name }) => name)).toEqual(['bleu4', 'bleu1', 'bleu2', 'bleu3']);
     expect(captioning({ vocabulary, references: [['a']] }).metrics.at(-1)?.name).toBe('ciderD');
   });

@@ -45,6 +45,17 @@ describe('VQA', () => {
     await expect(two.answer(tail, [featureOf([0])], [['is it']])).rejects.toMatchObject({ code: 'TENSOR_INVALID' });
   });
 
+  it('says what people say, most of them first, and what one answer is worth', () => {
+    const truth = { answers: ['blue', 'red', 'red', 'red', 'green', 'red'] };
+    expect(task.truthTexts(truth)).toEqual(['red', 'blue', 'green']);
+    const answer = (text: string) => ({ answer: text, index: answers.indexOf(text), probability: 1 });
+    expect(task.text(answer('red'))).toBe('red');
+    expect(task.credit(answer('red'), truth)).toBe(1);
+    // Of six turns the five that leave out somebody else find one match of the three that count in full.
+    expect(task.credit(answer('blue'), truth)).toBeCloseTo(5 / 6 / 3, 9);
+    expect(task.credit(answer('purple'), truth)).toBe(0);
+  });
+
   it('is scored over all and by type of question', () => {
     expect(task.metrics.map(({ name }) => name)).toEqual(['accuracy', 'accuracy:colour']);
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { pointsToCsv } from '../../src/evaluate/csv.ts';
 import { summarize } from '../../src/evaluate/interpolate.ts';
 import { POINT_KEYS, type Point } from '../../src/evaluate/point.ts';
-import { controlLine, pointsTable, summaryTable } from '../../src/evaluate/report.ts';
+import { controlLine, pointsTable, summaryTable } from '../../src/evaluate/tables.ts';
 
 function point(way: Point['way'], setting: string, bytes: number, loss: number, more: Partial<Point> = {}): Point {
   return {

@@ -2,13 +2,13 @@ import { newTable } from '../table.ts';
 import { LOSS_TARGETS, type SummaryRow } from './interpolate.ts';
 import type { Point } from './point.ts';
 
-export interface ReportOptions {
+export interface TableOptions {
   /** Borders and bold heads; false where the output is no terminal. */
   readonly styled: boolean;
 }
 
 /** Points of one task, a row each: every row with the head's share, the control "answer on the device" among them. */
-export function pointsTable(points: readonly Point[], options: ReportOptions): string {
+export function pointsTable(points: readonly Point[], options: TableOptions): string {
   const table = newTable(
     [
       'way',
@@ -55,7 +55,7 @@ export function pointsTable(points: readonly Point[], options: ReportOptions): s
 }
 
 /** What a user asks for: bytes at a loss, and the ratio to the best picture format at that loss. */
-export function summaryTable(rows: readonly SummaryRow[], options: ReportOptions): string {
+export function summaryTable(rows: readonly SummaryRow[], options: TableOptions): string {
   const table = newTable(
     ['task', 'ladder', 'head share', ...LOSS_TARGETS.flatMap((loss) => [`bytes at ${loss}`, 'of best picture'])],
     2,
