@@ -3,6 +3,8 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { GOLDEN_CODECS, GOLDEN_PACKETS } from '../../fixtures/golden/cases.ts';
 import { int32Bytes, integerBytes, sha256, valueBytes } from '../../fixtures/golden/decoded.ts';
 import { GOLDEN_STREAMS, sequencesOf } from '../../fixtures/golden/streams.ts';
+import { digestsOf, type SceneDigests } from '../../fixtures/scenes/samples/digests.ts';
+import samples from '../../fixtures/scenes/samples/manifest.json' with { type: 'json' };
 import { type Codec, readCard, readCodec } from '../../src/codec/index.ts';
 import { decodeSequences, encodeSequences, type Lanes } from '../../src/entropy/index.ts';
 import { kernelsInUse, useKernels } from '../../src/kernels/index.ts';
@@ -28,6 +30,8 @@ export interface Report {
   readonly encoded: number;
   readonly random: number;
   readonly streams: number;
+  /** Scenes that were drawn and rendered. */
+  readonly scenes: number;
   readonly digest: string;
   readonly differences: readonly string[];
 }
@@ -145,6 +149,11 @@ export function check(files: Readonly<Record<string, string>>, way: Way, module?
         }
       }
     }),
+    scenes: counted(() => {
+      for (const entry of samples.scenes.filter((_, i) => i % 2 === 0)) {
+        compare(`scene ${entry.index} of ${entry.split}`, () => sceneDiffers(entry));
+      }
+    }),
     differences,
   };
   if (kernelsInUse() !== (way === 'webassembly' || way === 'module')) {
@@ -178,6 +187,12 @@ function streamDiffers(
   return sha256(int32Bytes(sequences.map(({ values }) => values))) === entry.integers
     ? null
     : 'it decodes to other integers';
+}
+
+function sceneDiffers(entry: SceneDigests): string | null {
+  const { digests } = digestsOf(entry.split, entry.index);
+  if (digests.picture !== entry.picture) return 'its picture is another one';
+  return digests.owners === entry.owners ? null : 'its pixels belong to other things';
 }
 
 function bytesDiffer(bytes: Uint8Array, golden: Uint8Array): string | null {

@@ -104,7 +104,7 @@ function compareDigests(): void {
 
 function show(): void {
   const table = newTable(
-    ['runtime', 'version', 'way', 'codecs', 'packets', 'encoded', 'random', 'streams', 'digest', 'result'],
+    ['runtime', 'version', 'way', 'codecs', 'packets', 'encoded', 'random', 'streams', 'scenes', 'digest', 'result'],
     3,
     process.stdout.isTTY,
   );
@@ -118,6 +118,7 @@ function show(): void {
       report?.encoded ?? '',
       report?.random ?? '',
       report?.streams ?? '',
+      report?.scenes ?? '',
       report?.digest.slice(0, 12) ?? '',
       problems.length === 0 ? 'same' : `${problems.length} PROBLEMS`,
     ]);
