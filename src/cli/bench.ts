@@ -68,7 +68,7 @@ export function addBench(program: Command): void {
     .option('--ways <ways>', `some of ${WAYS.join(',')} (default: all)`)
     .option('--limit <n>', 'images of each task, drawn by seed (default: all)', atLeast(1))
     .option('--seed <n>', 'draws images, training images and the bootstrap', atLeast(0), 1)
-    .option('--codec <file>', 'measure a codec file too, at its own cut; repeat for several', collect)
+    .option('--codec <file...>', 'measure codec files too, each at its own cut')
     .option('--out <dir>', 'write points.json, points.csv and report.html there')
     .option('--report <file>', 'write a report to look at: one HTML file that needs nothing beside it')
     .option('--cache <dir>', "where features, answers and finished points are kept (default: the user's cache folder)")
@@ -257,10 +257,6 @@ function waysOf(given: string): (typeof WAYS)[number][] {
 function list(given: string): string[] {
   const names = given.split(',').map((name) => name.trim());
   return [...new Set(names)].filter((name) => name !== '');
-}
-
-function collect(value: string, before: string[] = []): string[] {
-  return [...before, value];
 }
 
 function atLeast(least: number): (text: string) => number {

@@ -32,7 +32,7 @@ describe('the command line', () => {
       expect(out).toContain(`  ${command} `);
       const help = run(command, '--help');
       expect(help.status).toBe(0);
-      expect(help.out).toMatch(new RegExp(`Examples?:\\n  isthmus ${command} `));
+      expect(help.out).toMatch(new RegExp(`Examples?:\\n  isthmus ${command}\\b`));
     }
     expect(run('--version').out.trim()).toMatch(/^\d+\.\d+\.\d+$/);
   });
