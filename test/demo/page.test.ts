@@ -86,13 +86,18 @@ describe.each<BrowserName>(['chromium', 'firefox'])('the page in %s', (name) => 
   /** Opens a file as the button does, and waits until it stands there. */
   const upload = async (path: string, about: string) => {
     const input = (await page.$('#file')) as ElementHandle<HTMLInputElement>;
+    const problem = () =>
+      page.evaluate(() => document.querySelector('#picture-problem:not([hidden])')?.textContent ?? '');
+    const before = await problem();
     await input.uploadFile(path);
     await page.waitForFunction(
-      (wanted) =>
+      (wanted, known) =>
         document.querySelector('#about-picture')?.textContent?.startsWith(wanted) ||
-        document.querySelector('#picture-problem:not([hidden])'),
+        // Not the message of the file before.
+        (document.querySelector('#picture-problem:not([hidden])')?.textContent ?? known) !== known,
       { timeout: 30_000 },
       about,
+      before,
     );
     await settled();
   };
