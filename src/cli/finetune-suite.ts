@@ -7,7 +7,7 @@ import { makeFolder } from '../evaluate/index.ts';
 import { saveGraph } from '../onnx/index.ts';
 import { openSuite } from '../tasks/index.ts';
 import { finetuneSuite, readLog, readRecipeFile, SUITE_RECIPE, suiteCard } from '../train/index.ts';
-import { interruptible, progressBar } from './progress.ts';
+import { interruptible, stageBars } from './progress.ts';
 import { noteBad } from './train-source.ts';
 import { drawCurve, filesBeside, writeText } from './training-files.ts';
 
@@ -94,21 +94,4 @@ export async function finetuneSuiteModels(folder: string, options: SuiteOptions)
       ? `${JSON.stringify({ ...made, card: files.card, log: files.log })}\n`
       : `${options.out}: ${weights.parameters} parameters trained for ${recipe.steps} steps on ${pictures} pictures; ${text.join(', ')}\n`,
   );
-}
-
-/** A bar for each stage, one after the other. */
-function stageBars(quiet?: boolean) {
-  let current: string | undefined;
-  let bar: ReturnType<typeof progressBar> | undefined;
-  return {
-    tell(stage: string, done: number, total: number, text?: string) {
-      if (stage !== current) {
-        bar?.stop();
-        bar = progressBar(stage, quiet);
-        current = stage;
-      }
-      bar?.update(done, total, text);
-    },
-    stop: () => bar?.stop(),
-  };
 }

@@ -25,6 +25,26 @@ export function progressBar(
   };
 }
 
+/** A bar for each stage of a long work, one after the other. */
+export function stageBars(quiet?: boolean): {
+  tell(stage: string, done: number, total: number, label?: string): void;
+  stop(): void;
+} {
+  let current: string | undefined;
+  let bar: ReturnType<typeof progressBar> | undefined;
+  return {
+    tell(stage, done, total, label) {
+      if (stage !== current) {
+        bar?.stop();
+        bar = progressBar(stage, quiet);
+        current = stage;
+      }
+      bar?.update(done, total, label);
+    },
+    stop: () => bar?.stop(),
+  };
+}
+
 /** A signal that aborts at the first Ctrl-C; a second one ends the process. */
 export function interruptible(): AbortSignal {
   const controller = new AbortController();

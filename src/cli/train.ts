@@ -9,7 +9,6 @@ import { identity } from '../packet/index.ts';
 import {
   cardOf,
   type LearnJob,
-  type LearnProgress,
   learnCodecs,
   type MeasuredCodec,
   readLog,
@@ -18,7 +17,7 @@ import {
   TRAIN_RECIPE,
   type TrainRecipe,
 } from '../train/index.ts';
-import { interruptible, progressBar } from './progress.ts';
+import { interruptible, stageBars } from './progress.ts';
 import { noteBad, sourceOf } from './train-source.ts';
 import { drawCurve, filesBeside, writeText } from './training-files.ts';
 
@@ -78,7 +77,10 @@ async function train(file: string, options: Options): Promise<void> {
     threads: options.threads,
     workers: options.workers,
     signal,
-    onProgress: bars.tell,
+    onProgress: ({ stage, done, total, training }) => {
+      const label = training && `loss ${training.loss.toFixed(4)}, ${training.stepsPerSecond.toPrecision(3)} steps/s`;
+      bars.tell(stage, done, total, label);
+    },
     onBad: noteBad,
   };
   if (options.dryRun) {
@@ -116,27 +118,6 @@ async function train(file: string, options: Options): Promise<void> {
 }
 
 // What is written and told
-
-/** A bar for each stage, one after the other. */
-function stageBars(quiet?: boolean) {
-  let stage: LearnProgress['stage'] | undefined;
-  let bar: ReturnType<typeof progressBar> | undefined;
-  return {
-    tell({ stage: now, done, total, training }: LearnProgress) {
-      if (now !== stage) {
-        bar?.stop();
-        bar = progressBar(now, quiet);
-        stage = now;
-      }
-      bar?.update(
-        done,
-        total,
-        training && `loss ${training.loss.toFixed(4)}, ${training.stepsPerSecond.toPrecision(3)} steps/s`,
-      );
-    },
-    stop: () => bar?.stop(),
-  };
-}
 
 function madeOf({ file, step, codec, points, heldOut }: MeasuredCodec) {
   return { file, step, identity: identity(codec.id), points, heldOut };
