@@ -196,8 +196,8 @@ function writeText(path: string, content: string): Promise<void> {
   return writeBeside(path, [new TextEncoder().encode(content)]);
 }
 
-function tables({ run: { tasks, metric, skipped, complete }, points, summary }: BenchResult): string {
-  const options = { styled: process.stdout.isTTY === true };
+function tables({ run: { tasks, metric, cuts, skipped, complete }, points, summary }: BenchResult): string {
+  const options = { styled: process.stdout.isTTY === true, cuts };
   const parts = tasks.flatMap((task) => {
     const ofTask = points.filter((point) => point.task === task);
     if (ofTask.length === 0) return [];

@@ -1,15 +1,13 @@
 import { rm, stat } from 'node:fs/promises';
-import { cpus } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import manifest from '../../package.json' with { type: 'json' };
 import { IsthmusError } from '../errors.ts';
 import { makeFolder } from '../evaluate/index.ts';
 import { saveGraph } from '../onnx/index.ts';
 import { openSuite } from '../tasks/index.ts';
-import { finetuneSuite, readLog, readRecipeFile, SUITE_RECIPE, suiteCard } from '../train/index.ts';
+import { finetuneSuite, readRecipeFile, SUITE_RECIPE, suiteCard } from '../train/index.ts';
 import { interruptible, stageBars } from './progress.ts';
 import { noteBad } from './train-source.ts';
-import { drawCurve, filesBeside, writeText } from './training-files.ts';
+import { drawCurve, filesBeside, provenanceOf, writeText } from './training-files.ts';
 
 export interface SuiteOptions {
   readonly recipe?: string;
@@ -69,15 +67,15 @@ export async function finetuneSuiteModels(folder: string, options: SuiteOptions)
     await saveGraph(graph, path);
     bytes[file] = (await stat(path)).size;
   }
-  const steps = (await readLog(files.log)).flatMap((line) => ('ms' in line ? [line.ms] : []));
   const card = suiteCard({
     name: suite.name,
     recipe,
     trained,
     bytes,
-    seconds: steps.reduce((sum, ms) => sum + ms, 0) / 1000,
-    environment: `isthmus ${manifest.version}, Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'})`,
-    command: `isthmus finetune ${basename(folder)} --recipe ${basename(options.recipe)} --out ${basename(options.out)}`,
+    provenance: await provenanceOf(
+      files,
+      `isthmus finetune ${basename(folder)} --recipe ${basename(options.recipe)} --out ${basename(options.out)}`,
+    ),
   });
   await writeText(files.card, card);
   await drawCurve(files, suite.name);

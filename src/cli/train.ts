@@ -1,8 +1,6 @@
 import { rm } from 'node:fs/promises';
-import { cpus } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { type Command, InvalidArgumentError } from 'commander';
-import manifest from '../../package.json' with { type: 'json' };
 import { Cache } from '../evaluate/index.ts';
 import { writeBeside } from '../files.ts';
 import { identity } from '../packet/index.ts';
@@ -11,7 +9,6 @@ import {
   type LearnJob,
   learnCodecs,
   type MeasuredCodec,
-  readLog,
   readRecipeFile,
   rehearse,
   TRAIN_RECIPE,
@@ -19,7 +16,7 @@ import {
 } from '../train/index.ts';
 import { interruptible, stageBars } from './progress.ts';
 import { noteBad, sourceOf } from './train-source.ts';
-import { drawCurve, filesBeside, writeText } from './training-files.ts';
+import { drawCurve, filesBeside, provenanceOf, writeText } from './training-files.ts';
 
 interface Options {
   out: string;
@@ -89,7 +86,6 @@ async function train(file: string, options: Options): Promise<void> {
     return;
   }
   const learned = await learnCodecs(job).finally(() => bars.stop());
-  const steps = (await readLog(files.log)).flatMap((line) => ('ms' in line ? [line.ms] : []));
   const measured: MeasuredCodec[] = [];
   for (const { step, codec } of learned.codecs) {
     const path = learned.codecs.length === 1 ? options.out : `${files.stem}-${step}.codec`;
@@ -100,9 +96,7 @@ async function train(file: string, options: Options): Promise<void> {
     recipe,
     learned,
     measured,
-    seconds: steps.reduce((sum, ms) => sum + ms, 0) / 1000,
-    environment: `isthmus ${manifest.version}, Node ${process.version}, ${cpus().length} cores (${cpus()[0]?.model ?? 'unknown'})`,
-    command: `isthmus train ${basename(file)} --out ${basename(options.out)}`,
+    provenance: await provenanceOf(files, `isthmus train ${basename(file)} --out ${basename(options.out)}`),
   });
   for (const { file: name, codec } of measured)
     await writeBeside(join(dirname(options.out), name), [codec.toBytes(card)]);

@@ -1,7 +1,9 @@
+import { cpus } from 'node:os';
+import manifest from '../../package.json' with { type: 'json' };
 import { IsthmusError } from '../errors.ts';
 import { writeBeside } from '../files.ts';
 import { printable } from '../table.ts';
-import { lossCurve, readLog } from '../train/index.ts';
+import { lossCurve, type Provenance, readLog } from '../train/index.ts';
 
 /** Files that stand beside what a training makes. */
 export interface TrainingFiles {
@@ -32,6 +34,17 @@ export async function drawCurve({ log, curve }: TrainingFiles, title: string): P
     if (!(thrown instanceof IsthmusError && thrown.code === 'PEER_MISSING')) throw thrown;
     process.stderr.write(printable(`note: no loss curve, since ${thrown.message}\n`));
   }
+}
+
+/** What a card tells of how the training was run that `command` makes again; its time is that of the log. */
+export async function provenanceOf({ log }: TrainingFiles, command: string): Promise<Provenance> {
+  const steps = (await readLog(log)).flatMap((line) => ('ms' in line ? [line.ms] : []));
+  const [cpu] = cpus();
+  return {
+    seconds: steps.reduce((sum, ms) => sum + ms, 0) / 1000,
+    environment: `isthmus ${manifest.version}, Node ${process.version}, ${cpus().length} cores (${cpu?.model ?? 'unknown'})`,
+    command,
+  };
 }
 
 export function writeText(path: string, text: string): Promise<void> {

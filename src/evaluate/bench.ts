@@ -7,14 +7,14 @@ import { openAnswerers } from './answerer.ts';
 import { type Bed, openBed } from './bed.ts';
 import { Cache } from './cache.ts';
 import { type Conditions, Meter, measuring, type Progress } from './conditions.ts';
-import type { Cut } from './cuts.ts';
+import { type Cut, nameOfCut } from './cuts.ts';
 import { Heads, releaseAll } from './heads.ts';
 import { type BadInput, checkBadShare, type Input, PixelStore } from './inputs.ts';
 import { type SummaryRow, summarize } from './interpolate.ts';
 import { climb, type Ladder } from './ladder.ts';
 import { type Listeners, type Log, newLog } from './log.ts';
 import { pictureVersions } from './pictures.ts';
-import { cutLabel, openCuts, plannedPoints, planTask, type TaskPlan, trainingInputs, wantedCuts } from './plan.ts';
+import { openCuts, plannedPoints, planTask, type TaskPlan, trainingInputs, wantedCuts } from './plan.ts';
 import { PICTURE_WAYS, type Point, WAYS } from './point.ts';
 import { type Sample, samplesOf } from './samples.ts';
 import { RESAMPLES } from './statistics.ts';
@@ -168,7 +168,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
       suite: suite.name,
       split,
       tasks,
-      cuts: Object.fromEntries(cuts.map((tensors) => [cutLabel(suite, tensors), tensors])),
+      cuts: Object.fromEntries(cuts.map((tensors) => [nameOfCut(suite.cuts, tensors.join()), tensors])),
       ways,
       limit: limit ?? null,
       seed,

@@ -46,6 +46,11 @@ export function tensorsOfCut(suite: Suite, given: string): readonly string[] {
   return tensors;
 }
 
+/** The name of a cut among named ones (`after block 6`), by its tensors joined by commas; these where it has none. */
+export function nameOfCut(cuts: Readonly<Record<string, readonly string[]>>, tensors: string): string {
+  return Object.keys(cuts).find((name) => cuts[name].join() === tensors) ?? tensors;
+}
+
 /**
  * Cuts for suites that name none: the one that cuts all of the graphs next to the middle, or else each graph's own.
  * Throws `CUT_INVALID` where no graph has any.

@@ -5,7 +5,7 @@ import { type Graph, mainGraph, tensorTypeOf } from '../onnx/index.ts';
 import { type Item, readSplit, type Suite, type TaskName, taskNames } from '../tasks/index.ts';
 import { cacheKey } from './cache.ts';
 import type { Conditions } from './conditions.ts';
-import { type Cut, middleCuts, openCut, tensorsOfCut } from './cuts.ts';
+import { type Cut, middleCuts, nameOfCut, openCut, tensorsOfCut } from './cuts.ts';
 import { KLT_FIRST } from './fit.ts';
 import { type BadInput, checkBadShare, type Input, readInputs } from './inputs.ts';
 import type { Log } from './log.ts';
@@ -164,15 +164,10 @@ export function openCuts(
     }
     if (refused.length === plans.length) throw refused[0].error;
     for (const { name, error } of refused) {
-      log.note(`${name} is not measured at ${cutLabel(suite, tensors)}: ${error.message}`);
+      log.note(`${name} is not measured at ${nameOfCut(suite.cuts, tensors.join())}: ${error.message}`);
     }
   }
   return opened;
-}
-
-/** The suite's name for a cut, or its tensors. */
-export function cutLabel({ cuts }: Suite, tensors: readonly string[]): string {
-  return Object.keys(cuts).find((label) => cuts[label].join() === tensors.join()) ?? tensors.join();
 }
 
 /** Points of a task that are measured for certain, the answers of the reference and the features of each cut with them. */

@@ -1,10 +1,13 @@
 import { newTable } from '../table.ts';
+import { nameOfCut } from './cuts.ts';
 import { LOSS_TARGETS, type SummaryRow } from './interpolate.ts';
 import type { Point } from './point.ts';
 
 export interface TableOptions {
   /** Borders and bold heads; false where the output is no terminal. */
   readonly styled: boolean;
+  /** Names of cuts with their tensors, as a run tells them. */
+  readonly cuts: Readonly<Record<string, readonly string[]>>;
 }
 
 /** Points of one task, a row each: every row with the head's share, the control "answer on the device" among them. */
@@ -35,7 +38,7 @@ export function pointsTable(points: readonly Point[], options: TableOptions): st
     table.push([
       point.way,
       point.setting,
-      point.cut ?? '-',
+      point.cut === null ? '-' : nameOfCut(options.cuts, point.cut),
       `${fixed(point.score, 2)} [${fixed(point.scoreLow, 1)}, ${fixed(point.scoreHigh, 1)}]`,
       `${fixed(point.loss, 2)} [${fixed(point.lossLow, 1)}, ${fixed(point.lossHigh, 1)}]`,
       whole(point.bytes),
@@ -64,7 +67,7 @@ export function summaryTable(rows: readonly SummaryRow[], options: TableOptions)
   for (const row of rows) {
     table.push([
       row.task,
-      row.ladder,
+      ladderName(row, options),
       percent(row.headShare),
       ...row.at.flatMap(({ bytes, below, ratio }) => [
         bytes !== null ? whole(bytes) : below !== null ? `< ${whole(below)}` : 'not reached',
@@ -73,6 +76,13 @@ export function summaryTable(rows: readonly SummaryRow[], options: TableOptions)
     ]);
   }
   return table.toString();
+}
+
+/** `klt after block 6`, or `klt at` the tensors of a cut without a name. */
+function ladderName({ ladder, cut }: SummaryRow, { cuts }: TableOptions): string {
+  if (cut === null) return ladder;
+  const name = nameOfCut(cuts, cut);
+  return name === cut ? ladder : ladder.slice(0, -`at ${cut}`.length) + name;
 }
 
 /** The line that keeps a byte count honest: what sending the answer itself costs. */

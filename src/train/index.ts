@@ -36,6 +36,7 @@ export { crossEntropy, topOne, weightedChoices, weightedSum } from './losses.ts'
 export { noise } from './noise.ts';
 export type { AdamW, OptimizerSpec, Sgd } from './optimizer.ts';
 export type { StateTensor, StepOptions, TrainedWeight, WeightGroup } from './plan.ts';
+export type { Provenance } from './provenance.ts';
 export { FITTED_KINDS, parseRecipe, type Recipe } from './recipe.ts';
 export { type RecipeFile, readRecipeFile, recipeJsonSchema } from './recipe-file.ts';
 export { learningRate, type Schedule } from './schedule.ts';

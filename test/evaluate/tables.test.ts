@@ -69,27 +69,31 @@ describe('pointsToCsv', () => {
 });
 
 describe('tables', () => {
+  const cuts = { 'after block 1': ['a', 'b'] };
+
   it('show the head share of every point and the control', () => {
-    const text = pointsTable(points, { styled: false });
+    const text = pointsTable(points, { styled: false, cuts });
     const lines = text.split('\n');
     expect(lines).toHaveLength(points.length + 1);
     expect(lines[0]).toContain('head share');
     expect(lines[2]).toMatch(/device +answer.*100 %/);
-    expect(lines[5]).toMatch(/klt +step=4 +a,b +80\.50 \[75\.3, 85\.1\] +3\.00 \[2\.0, 4\.0\] +3000 .* 2990 .* 50 %/);
+    expect(lines[5]).toMatch(
+      /klt +step=4 +after block 1 +80\.50 \[75\.3, 85\.1\] +3\.00 \[2\.0, 4\.0\] +3000 .* 2990 .* 50 %/,
+    );
     expect(controlLine(points)).toContain('2.0 bytes an image at 83.50 points, with a head share of 100 %');
   });
 
   it('are plain where piped and drawn on a terminal', () => {
     const ansi = String.fromCharCode(27);
-    expect(pointsTable(points, { styled: false })).not.toMatch(new RegExp(`[│─${ansi}]`));
-    expect(pointsTable(points, { styled: true })).toMatch(/[│─]/);
+    expect(pointsTable(points, { styled: false, cuts })).not.toMatch(new RegExp(`[│─${ansi}]`));
+    expect(pointsTable(points, { styled: true, cuts })).toMatch(/[│─]/);
   });
 
   it('say where a ladder does not reach', () => {
-    const text = summaryTable(summarize(points), { styled: false });
+    const text = summaryTable(summarize(points), { styled: false, cuts });
     const jpeg = text.split('\n').find((line) => line.includes('jpeg 4:2:0')) ?? '';
     expect(jpeg).toMatch(/not reached +- +\d+ +100 % +\d+ +100 %/);
-    const klt = text.split('\n').find((line) => line.includes('klt at a,b')) ?? '';
+    const klt = text.split('\n').find((line) => line.includes('klt after block 1')) ?? '';
     expect(klt).toMatch(/50 % +not reached +- +not reached +- +\d+ +\d+ %/);
   });
 });

@@ -3,7 +3,7 @@ import type { RunInfo } from '../bench.ts';
 import { median } from '../measure.ts';
 import type { Point } from '../point.ts';
 import { isControl, type LadderView, WORKING_LOSS } from './ladders.ts';
-import { bytesText, intervalText, percentText } from './numbers.ts';
+import { byteCount, bytesText, intervalText, percentText } from './numbers.ts';
 
 type Layer = Extract<TopLevelSpec, { layer: unknown }>['layer'][number];
 
@@ -130,7 +130,7 @@ export function shareChart(
 export function describe(point: Point, name: string): string {
   return [
     name,
-    `${bytesText(point.bytes)} bytes an image (p95 ${bytesText(point.bytesP95)})`,
+    `${byteCount(point.bytes)} an image (p95 ${bytesText(point.bytesP95)})`,
     `score ${intervalText(point.score, point.scoreLow, point.scoreHigh)}`,
     `loss ${intervalText(point.loss, point.lossLow, point.lossHigh)}`,
     `head’s share ${percentText(point.headShare)}`,

@@ -1,3 +1,4 @@
+import { nameOfCut } from '../cuts.ts';
 import { LOSS_TARGETS } from '../interpolate.ts';
 import { ladderOf, PICTURE_WAYS, type Point, type Way } from '../point.ts';
 import type { BenchDocument } from './document.ts';
@@ -110,7 +111,7 @@ export function taskName(task: string): string {
 
 /** The suite's name for a cut of a point. */
 export function cutName({ run }: Pick<BenchDocument, 'run'>, cut: string): string {
-  return Object.keys(run.cuts).find((name) => run.cuts[name].join() === cut) ?? cut;
+  return nameOfCut(run.cuts, cut);
 }
 
 /** The cuts of ladders, in order, each once. */

@@ -8,6 +8,11 @@ export function bytesText(bytes: number): string {
   return bytes < 10 && !Number.isInteger(bytes) ? bytes.toFixed(1) : WHOLE.format(bytes);
 }
 
+/** An amount of bytes with its unit. */
+export function byteCount(bytes: number): string {
+  return `${bytesText(bytes)} ${bytes === 1 ? 'byte' : 'bytes'}`;
+}
+
 export function whole(value: number): string {
   return WHOLE.format(value);
 }

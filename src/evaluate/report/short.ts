@@ -4,7 +4,7 @@ import { median } from '../measure.ts';
 import type { BenchDocument } from './document.ts';
 import type { Html } from './html.ts';
 import { cutName, isControl, isPicture, taskName, WORKING_LOSS } from './ladders.ts';
-import { bytesText, percentText } from './numbers.ts';
+import { byteCount, bytesText, percentText } from './numbers.ts';
 
 /** What a reader takes away: for each task the fewest bytes beside the best picture, and how far that can be trusted. */
 export function shortSection(document: BenchDocument): Html {
@@ -22,7 +22,7 @@ function card(document: BenchDocument, task: string): Html {
 ${codec ? amount(document, codec) : ''}
 ${picture ? amount(document, picture) : ''}
 ${codec || picture ? '' : html`<p>No way that sends a picture or a feature loses as little as ${WORKING_LOSS} point.</p>`}
-<p class="note">${control ? `Control: the answer itself, made on the device, is ${bytesText(control.bytes)} bytes (head’s share 100 %). ` : 'The control, answering on the device, was not measured (--ways device). '}${trust(points)}</p></li>`;
+<p class="note">${control ? `Control: the answer itself, made on the device, is ${byteCount(control.bytes)} (head’s share 100 %). ` : 'The control, answering on the device, was not measured (--ways device). '}${trust(points)}</p></li>`;
 }
 
 interface Fewest {

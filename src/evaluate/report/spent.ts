@@ -4,7 +4,7 @@ import { type BarGroup, type BarPart, stackedBars, sum } from './bars.ts';
 import type { BenchDocument } from './document.ts';
 import { type Html, NONE } from './html.ts';
 import { cutName, isControl, laddersOf, taskName, workingRung } from './ladders.ts';
-import { bytesText, percentText } from './numbers.ts';
+import { byteCount, bytesText, percentText } from './numbers.ts';
 
 /** What the bytes of each codec's packets go to, at the rung that stands for its ladder. */
 export function spentSection(document: BenchDocument): Html {
@@ -16,7 +16,7 @@ export function spentSection(document: BenchDocument): Html {
       return [
         {
           name: html`${ladder.label} <small>${point.setting}, ${cutName(document, point.cut ?? '')}</small>`,
-          total: `${bytesText(sum(parts))} bytes`,
+          total: byteCount(sum(parts)),
           parts,
         },
       ];

@@ -5,7 +5,7 @@ import type { BenchDocument } from './document.ts';
 import { figure, legend } from './figure.ts';
 import type { Html } from './html.ts';
 import { cutName, cutsOf, laddersOf, taskName } from './ladders.ts';
-import { bytesText } from './numbers.ts';
+import { byteCount } from './numbers.ts';
 import { summaryTable } from './point-tables.ts';
 import type { Draw } from './vega.ts';
 
@@ -42,7 +42,7 @@ export async function taskSection(document: BenchDocument, task: string, draw: D
 ${legend(ladders)}
 <div class="charts ${panels.length === 1 ? 'one' : 'many'}">${drawn}</div>
 <p class="note">Bars: 95 % interval of the paired loss, drawn around the point. Band: at most one point below the uncut model (dashed).
-${control ? `◀ The control, answering on the device, sends ${bytesText(control.bytes)} bytes with a head’s share of 100 %.` : ''}</p>
+${control ? `◀ The control, answering on the device, sends ${byteCount(control.bytes)} with a head’s share of 100 %.` : ''}</p>
 ${summaryTable(document, task, ladders)}
 </section>`;
 }

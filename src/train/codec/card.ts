@@ -1,6 +1,7 @@
 import type { Codec } from '../../codec/index.ts';
 import type { Point } from '../../evaluate/index.ts';
 import { identity } from '../../packet/index.ts';
+import { madeBy, type Provenance } from '../provenance.ts';
 import type { HeldOut } from './held-out.ts';
 import type { Learned } from './job.ts';
 import type { TrainRecipe } from './recipe.ts';
@@ -19,16 +20,11 @@ export interface CardFacts {
   readonly recipe: TrainRecipe;
   readonly learned: Learned;
   readonly measured: readonly MeasuredCodec[];
-  /** Seconds of the steps of training, those of earlier runs that this one went on from among them. */
-  readonly seconds: number;
-  /** Package, runtime, Node and machine. */
-  readonly environment: string;
-  /** The line that makes it again. */
-  readonly command: string;
+  readonly provenance: Provenance;
 }
 
 /** The card of trained codecs, Markdown: what they are, what they scored, how they were made. */
-export function cardOf({ recipe, learned, measured, seconds, environment, command }: CardFacts): string {
+export function cardOf({ recipe, learned, measured, provenance }: CardFacts): string {
   const [{ codec }] = measured;
   const latents = latentsOf(learned.transform).map(
     ({ name, vectors, components }) => `\`${name}\` [${vectors}, ${components}]`,
@@ -39,16 +35,11 @@ export function cardOf({ recipe, learned, measured, seconds, environment, comman
     '',
     `Of ${codec.model?.name}, a feature [${shape.join(', ')}]; latents ${latents.join(' and ')}; ${learned.parameters} numbers trained for ` +
       `${recipe.schedule.steps} steps of ${recipe.schedule.batch} on ${learned.pictures} pictures in ${recipe.data.versions} versions, ` +
-      `${Math.round(seconds / 60)} minutes of steps.`,
+      `${Math.round(provenance.seconds / 60)} minutes of steps.`,
     '',
     ...table(measured),
     '',
-    `Made by \`${command}\` with ${environment}:`,
-    '',
-    '```json',
-    JSON.stringify(recipe, null, 2),
-    '```',
-    '',
+    ...madeBy(provenance, recipe),
   ].join('\n');
 }
 

@@ -1,3 +1,4 @@
+import { madeBy, type Provenance } from '../provenance.ts';
 import type { SuiteTrained } from './finetune.ts';
 import type { SuiteRecipe } from './recipe.ts';
 
@@ -7,16 +8,11 @@ export interface SuiteCardFacts {
   readonly trained: SuiteTrained;
   /** Bytes of each model's file. */
   readonly bytes: Readonly<Record<string, number>>;
-  /** Seconds of the steps of training, those of earlier runs that this one went on from among them. */
-  readonly seconds: number;
-  /** Package, runtime, Node and machine. */
-  readonly environment: string;
-  /** The line that makes it again. */
-  readonly command: string;
+  readonly provenance: Provenance;
 }
 
 /** The card of trained models, Markdown: what they are, what they scored, how they were made. */
-export function suiteCard({ name, recipe, trained, bytes, seconds, environment, command }: SuiteCardFacts): string {
+export function suiteCard({ name, recipe, trained, bytes, provenance }: SuiteCardFacts): string {
   const { weights, pictures, scores, models } = trained;
   const files = models.map(({ file }) => `\`${file}\` (${bytes[file].toLocaleString('en')} bytes)`).join(', ');
   const all = Object.values(bytes).reduce((sum, each) => sum + each, 0);
@@ -24,7 +20,7 @@ export function suiteCard({ name, recipe, trained, bytes, seconds, environment, 
     `# ${name}, ${recipe.init === 'random' ? 'trained from random weights' : 'fine-tuned'}`,
     '',
     `${weights.parameters.toLocaleString('en')} parameters in ${weights.tensors} tensors, trained for ${recipe.steps} steps of ` +
-      `${recipe.batch * recipe.accumulate} pictures on ${pictures} pictures, ${Math.round(seconds / 60)} minutes of steps. ` +
+      `${recipe.batch * recipe.accumulate} pictures on ${pictures} pictures, ${Math.round(provenance.seconds / 60)} minutes of steps. ` +
       `${files}: ${all.toLocaleString('en')} bytes.`,
     ...(recipe.average === undefined ? [] : ['The weights are the moving average.']),
     '',
@@ -37,11 +33,6 @@ export function suiteCard({ name, recipe, trained, bytes, seconds, environment, 
       return `| ${task} | ${count} | ${asks} | ${list.join(', ')} |`;
     }),
     '',
-    `Made by \`${command}\` with ${environment}:`,
-    '',
-    '```json',
-    JSON.stringify(recipe, null, 2),
-    '```',
-    '',
+    ...madeBy(provenance, recipe),
   ].join('\n');
 }
