@@ -45,7 +45,7 @@ export function domainsOf(ladders: readonly LadderView[], reference: number): Do
 
 /**
  * Score against bytes: a line and marks a ladder with the interval of the paired loss around the reference, the reference as a
- * dashed line above a band of {@link WORKING_LOSS}, and the control.
+ * dotted line above a band of {@link WORKING_LOSS}, and the control.
  */
 export function scoreChart(
   ladders: readonly LadderView[],
@@ -60,25 +60,18 @@ export function scoreChart(
     field: 'score',
     type: 'quantitative',
     scale: { domain: [low, high] as number[], zero: false, nice: false },
-    axis: { ...AXIS_TITLE, title: `score (${metric}, of 100)` },
+    axis: { ...AXIS_TITLE, title: `score (${metric}, of 100); dotted: uncut model, ${score.toFixed(1)}` },
   } as const;
   const band: Layer = {
     data: { values: [{ score: clamp(score - WORKING_LOSS), top: score }] },
     mark: { type: 'rect', color: 'var(--band)' },
     encoding: { y, y2: { field: 'top' } },
   };
-  const reference: Layer[] = [
-    {
-      data: { values: [{ score }] },
-      mark: { type: 'rule', color: 'var(--way-reference)', strokeDash: [2, 3], strokeWidth: 1.5 },
-      encoding: { y },
-    },
-    {
-      data: { values: [{ score, text: `uncut model ${score.toFixed(1)}` }] },
-      mark: { type: 'text', align: 'left', baseline: 'bottom', dy: -3, x: 0, dx: 8, color: 'var(--muted)' },
-      encoding: { y, text: { field: 'text' } },
-    },
-  ];
+  const reference: Layer = {
+    data: { values: [{ score }] },
+    mark: { type: 'rule', color: 'var(--way-reference)', strokeDash: [2, 3], strokeWidth: 1.5 },
+    encoding: { y },
+  };
   const layers = ladders.flatMap((ladder, i) => {
     if (ladder.way === 'reference' || ladder.rungs.length === 0) return [];
     const values = ladder.rungs.map(({ point }) => ({
@@ -91,7 +84,7 @@ export function scoreChart(
     }));
     return ladderLayers(ladder, i, { values, x: bytesAxis(domains), y });
   });
-  return chart([band, ...reference, ...layers], size);
+  return chart([band, reference, ...layers], size);
 }
 
 /** The head's share of the multiply-accumulates against bytes; hollow marks lose more than {@link WORKING_LOSS}. */

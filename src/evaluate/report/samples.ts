@@ -34,9 +34,14 @@ function waysOf(document: BenchDocument, task: string): Ways {
 function card({ image, chosen, picture, asked }: Sample, ways: Ways): Html {
   const data = `data:image/webp;base64,${Buffer.from(picture).toString('base64')}`;
   return html`<article class="sample">
-<div class="picture"><img src="${data}" alt="${altText(asked)}"><p><small>${image}<br>${chosen === 'drawn' ? 'drawn by seed' : 'among the most changed'}</small></p></div>
+<div class="picture"><img src="${data}" alt="${altText(asked)}"><p><small>${breakable(image)}<br>${chosen === 'drawn' ? 'drawn by seed' : 'among the most changed'}</small></p></div>
 <div>${asked.map((each) => answersTo(each, ways))}</div>
 </article>`;
+}
+
+/** A path that breaks after its slashes, where it must. */
+function breakable(path: string): string {
+  return path.replaceAll('/', '/\u200b');
 }
 
 function altText([first]: readonly SampleAsked[]): string {

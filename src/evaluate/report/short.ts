@@ -49,7 +49,7 @@ function amount(document: BenchDocument, { row, bytes, atMost }: Fewest): Html {
   const what = isPicture(row.way)
     ? `${row.ladder}, the best picture`
     : `${row.way}, cut ${cutName(document, row.cut ?? '')}, head’s share ${percentText(row.headShare)}`;
-  return html`<p class="amount ${isPicture(row.way) ? 'picture' : 'codec'}"><strong>${atMost ? '≤\u202f' : ''}${bytesText(bytes)}</strong> bytes<br><small>${what}</small></p>`;
+  return html`<p class="${isPicture(row.way) ? 'amount best-picture' : 'amount'}"><strong>${atMost ? '≤\u202f' : ''}${bytesText(bytes)}</strong> bytes<br><small>${what}</small></p>`;
 }
 
 /** How wide the intervals of the losses are: what is smaller is not known. */

@@ -60,7 +60,7 @@ nav a { display: inline-block; padding: .2rem 0; }
 .card .note { margin: 0; }
 .amount { line-height: 1.35; }
 .amount strong { font-size: 1.75rem; font-variant-numeric: tabular-nums; }
-.amount.picture strong { font-size: 1.25rem; font-weight: 600; }
+.amount.best-picture strong { font-size: 1.25rem; font-weight: 600; }
 .legend { list-style: none; display: flex; flex-wrap: wrap; gap: .3rem .4rem; margin: 0 0 .75rem; padding: 0; }
 .legend button { font: inherit; font-size: .875rem; color: inherit; background: none; border: 1px solid var(--grid); border-radius: 1rem;
   padding: .25rem .7rem .25rem .45rem; display: inline-flex; gap: .45rem; align-items: center; cursor: pointer; min-height: 2rem; }
