@@ -60,7 +60,7 @@ export function scoreChart(
     field: 'score',
     type: 'quantitative',
     scale: { domain: [low, high] as number[], zero: false, nice: false },
-    axis: { ...AXIS_TITLE, title: `score (${metric}, of 100); dotted: uncut model, ${score.toFixed(1)}` },
+    axis: { ...AXIS_TITLE, title: `${metric} of 100, uncut ${score.toFixed(1)}` },
   } as const;
   const band: Layer = {
     data: { values: [{ score: clamp(score - WORKING_LOSS), top: score }] },

@@ -41,7 +41,7 @@ export async function taskSection(document: BenchDocument, task: string, draw: D
   return html`<section id="task-${task}" class="task"><h2>${taskName(task)} <small>${run.metric[task]}, ${ladders[0].rungs[0].point.images} images</small></h2>
 ${legend(ladders)}
 <div class="charts ${panels.length === 1 ? 'one' : 'many'}">${drawn}</div>
-<p class="note">Bars: 95 % interval of the paired loss, drawn around the point. Band: at most one point below the uncut model.
+<p class="note">Bars: 95 % interval of the paired loss, drawn around the point. Band: at most one point below the uncut model (dotted).
 ${control ? `◀ The control, answering on the device, sends ${byteCount(control.bytes)} with a head’s share of 100 %.` : ''}</p>
 ${summaryTable(document, task, ladders)}
 </section>`;

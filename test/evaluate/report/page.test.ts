@@ -55,7 +55,7 @@ describe('reportPage', () => {
     expect(charts).toContain(
       'learned coarse (file) at after block 6 · 313 bytes an image (p95 375) · score 81.25 [76.3, 86.3] · loss 3.25 [1.8, 4.5]',
     );
-    expect(charts).toContain('uncut model, 84.5');
+    expect(charts).toContain('uncut 84.5');
     expect(unsaid(charts)).toEqual([]);
   });
 
