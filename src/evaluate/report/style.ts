@@ -141,7 +141,7 @@ dt.changed { color: var(--part); font-weight: 600; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   nav, #tip { display: none; }
   section { margin-top: 1.5rem; }
-  h2, h3, .legend { break-after: avoid; }
+  h2, h3, h2 + p, .legend { break-after: avoid; } h2 + p, .legend { break-inside: avoid; }
   .cards { grid-template-columns: repeat(3, minmax(0, 1fr)); }
   .samples { grid-template-columns: repeat(2, minmax(0, 1fr)); } .sample { grid-template-columns: 6rem minmax(0, 1fr); }
   .card, .sample { border: 1px solid var(--grid); }
