@@ -13,7 +13,7 @@ import { type BadInput, checkBadShare, type Input, PixelStore } from './inputs.t
 import { type SummaryRow, summarize } from './interpolate.ts';
 import { climb, type Ladder } from './ladder.ts';
 import { type Listeners, type Log, newLog } from './log.ts';
-import { pictureVersions } from './pictures.ts';
+import { pictureVersions, SentPictures } from './pictures.ts';
 import { openCuts, plannedPoints, planTask, type TaskPlan, trainingInputs, wantedCuts } from './plan.ts';
 import { PICTURE_WAYS, type Point, WAYS } from './point.ts';
 import { type Sample, samplesOf } from './samples.ts';
@@ -94,6 +94,9 @@ export interface BenchResult {
   readonly samples: readonly Sample[];
 }
 
+/** Sent pictures that a run of several tasks keeps decoded. */
+const KEPT_SENT_BYTES = 256 * 2 ** 20;
+
 /**
  * Measures what every way of sending costs in bytes and does to the score, on a suite's own images, against the uncut
  * model. Features, reference answers, fitted codecs and finished points are kept in the cache, so that a run that was
@@ -131,6 +134,7 @@ export async function bench(options: BenchOptions): Promise<BenchResult> {
     },
     cache: options.cache ?? new Cache(),
     store: new PixelStore(suite.input),
+    sent: new SentPictures(tasks.length > 1 ? KEPT_SENT_BYTES : 0),
     batch: 1,
     parallel: options.parallel ?? 1,
     seed,

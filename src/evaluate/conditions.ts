@@ -4,6 +4,7 @@ import { type Cache, cacheKey } from './cache.ts';
 import type { Finding } from './evidence.ts';
 import type { PixelStore } from './inputs.ts';
 import type { MeasureOptions } from './measure.ts';
+import type { SentPictures } from './pictures.ts';
 
 /** Version of how points are measured: raised when a change makes kept points wrong. */
 const MEASURE_VERSION = 2;
@@ -17,6 +18,8 @@ export interface Conditions {
   readonly noteRuntime: (runtime: string) => void;
   readonly cache: Cache;
   readonly store: PixelStore;
+  /** Pictures that a task has sent, for the next. */
+  readonly sent: SentPictures;
   readonly batch: number;
   /** Threads that answer side by side. */
   readonly parallel: number;

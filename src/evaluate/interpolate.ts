@@ -3,6 +3,9 @@ import { ladderOf, PICTURE_WAYS, type Point, type Way } from './point.ts';
 /** Losses, in points, that bytes are asked for. */
 export const LOSS_TARGETS = [0.1, 0.5, 1] as const;
 
+/** The largest of them, that a ladder is looked at where one of its points has to stand for it. */
+export const WORKING_LOSS = Math.max(...LOSS_TARGETS);
+
 /** Bytes that a ladder needs for a loss, or why it cannot say. */
 export interface BytesAtLoss {
   /** Null where the ladder does not reach the loss, or starts below it. */

@@ -60,13 +60,13 @@ interface Batch {
 
 /**
  * Sends every image by `carry` and has the answerers answer, a batch at a time; without any, nothing is answered. Times
- * are taken of the first batches, one image after the other; the others share the machine, a batch an answerer. Throws
- * `ABORTED` between batches.
+ * are taken of the first batches, one image after the other, which `carry` is told; the others share the machine, a batch an
+ * answerer. Throws `ABORTED` between batches.
  */
 export async function measure<Image extends Asked>(
   answerers: readonly Answerer[],
   images: readonly Image[],
-  carry: (image: Image) => Promise<Carried>,
+  carry: (image: Image, alone: boolean) => Promise<Carried>,
   { batch: size, signal, onImages }: MeasureOptions,
 ): Promise<Measured> {
   const batches = batchesOf(images, size);
@@ -74,7 +74,10 @@ export async function measure<Image extends Asked>(
   const run = async (at: number, answerer: Answerer | undefined) => {
     throwIfAborted(signal);
     const batch = batches[at];
-    const carried = at < TIMED_BATCHES ? await oneByOne(batch, carry) : await Promise.all(batch.map(carry));
+    const carried =
+      at < TIMED_BATCHES
+        ? await oneByOne(batch, (image) => carry(image, true))
+        : await Promise.all(batch.map((image) => carry(image, false)));
     done[at] = { carried, ...(await answer(answerer, batch, carried)) };
     onImages?.(batch.length);
   };

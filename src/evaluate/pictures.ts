@@ -73,6 +73,36 @@ export async function decodePicture(bytes: Uint8Array): Promise<Pixels> {
   return { width: info.width, height: info.height, data };
 }
 
+/** A picture as the edge has it, and what sending it cost. */
+export interface SentPicture {
+  readonly decoded: Pixels;
+  readonly bytes: number;
+  readonly encodeMs: number;
+  readonly decodeMs: number;
+}
+
+/** Sent pictures by image and setting, as many as fit into a number of bytes. */
+export class SentPictures {
+  readonly #most: number;
+  readonly #kept = new Map<string, SentPicture>();
+  #bytes = 0;
+
+  constructor(most: number) {
+    this.#most = most;
+  }
+
+  get(key: string): SentPicture | undefined {
+    return this.#kept.get(key);
+  }
+
+  keep(key: string, sent: SentPicture): void {
+    const { length } = sent.decoded.data;
+    if (this.#kept.has(key) || this.#bytes + length > this.#most) return;
+    this.#kept.set(key, sent);
+    this.#bytes += length;
+  }
+}
+
 /** Versions of the encoders, which decide every byte. */
 export async function pictureVersions(): Promise<Readonly<Record<string, string>>> {
   const { versions } = await openSharp();

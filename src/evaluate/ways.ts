@@ -8,7 +8,7 @@ import {
   rawCodec,
 } from '../codec/index.ts';
 import { IsthmusError } from '../errors.ts';
-import { pixelsToTensor } from '../tasks/index.ts';
+import { type Pixels, pixelsToTensor } from '../tasks/index.ts';
 import type { Tensor } from '../tensor.ts';
 import type { Answerer } from './answerer.ts';
 import { type Bed, findingOf } from './bed.ts';
@@ -28,6 +28,7 @@ import {
   PICTURE_SETTINGS,
   type PictureFormat,
   pictureSetting,
+  type SentPicture,
 } from './pictures.ts';
 import { PICTURE_WAYS, type Way } from './point.ts';
 import type { TaskLoss } from './sensitivity.ts';
@@ -105,7 +106,7 @@ function pictureRung(
     bed,
     { way, setting, cut: null, identity: [format.chroma, quality, PICTURE_SETTINGS, versions] },
     async () => {
-      const carry = (input: Input) => carryPicture(run, input, format, quality);
+      const carry = (input: Input, alone: boolean) => carryPicture(run, input, format, quality, alone);
       const { inputs, answers, wholeMs } = bed;
       // The same pixels get the same answers: they are compared, not run again.
       const sent = lossless
@@ -116,23 +117,32 @@ function pictureRung(
   );
 }
 
-async function carryPicture(run: Conditions, input: Input, format: PictureFormat, quality: number): Promise<Carried> {
-  const pixels = await run.store.pixels(input.path);
+/** What is timed is done anew; else a picture that another task has sent already is not encoded again. */
+async function carryPicture(
+  run: Conditions,
+  { path }: Input,
+  format: PictureFormat,
+  quality: number,
+  isTimed: boolean,
+): Promise<Carried> {
+  const key = `${path} ${format.way} ${pictureSetting(format, quality)}`;
+  const kept = isTimed ? undefined : run.sent.get(key);
+  const sent = kept ?? (await sendPicture(await run.store.pixels(path), path, format, quality));
+  if (kept === undefined) run.sent.keep(key, sent);
+  const { decoded, ...costs } = sent;
+  return { received: [pixelsToTensor(decoded, run.suite.input)], idealBytes: null, ...costs };
+}
+
+async function sendPicture(pixels: Pixels, path: string, format: PictureFormat, quality: number): Promise<SentPicture> {
   const start = performance.now();
   const file = await encodePicture(pixels, format, quality);
   const encoded = performance.now();
   const decoded = await decodePicture(file);
   const end = performance.now();
   if (format.way === 'png' && Buffer.compare(decoded.data, pixels.data) !== 0) {
-    throw new IsthmusError('IMAGE_UNREADABLE', `${input.path}: its pixels came back changed from PNG`);
+    throw new IsthmusError('IMAGE_UNREADABLE', `${path}: its pixels came back changed from PNG`);
   }
-  return {
-    received: [pixelsToTensor(decoded, run.suite.input)],
-    bytes: file.length,
-    idealBytes: null,
-    encodeMs: encoded - start,
-    decodeMs: end - encoded,
-  };
+  return { decoded, bytes: file.length, encodeMs: encoded - start, decodeMs: end - encoded };
 }
 
 /** What a ladder of codecs is measured with: a cut, its features, and what answers from there. */

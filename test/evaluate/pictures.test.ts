@@ -5,6 +5,7 @@ import {
   PICTURE_FORMATS,
   pictureSetting,
   pictureVersions,
+  SentPictures,
 } from '../../src/evaluate/pictures.ts';
 import { ladderOf, PICTURE_WAYS } from '../../src/evaluate/point.ts';
 import type { Pixels } from '../../src/tasks/index.ts';
@@ -71,5 +72,17 @@ describe('pictures', () => {
     const versions = await pictureVersions();
     expect(Object.keys(versions)).toEqual(['sharp', 'vips', 'mozjpeg', 'webp', 'aom', 'heif', 'png']);
     for (const version of Object.values(versions)) expect(version).toMatch(/\w/);
+  });
+});
+
+describe('SentPictures', () => {
+  it('keeps the first of each key, as many as fit', () => {
+    const sent = (width: number) => ({ decoded: picture(width, 1), bytes: width, encodeMs: 1, decodeMs: 2 });
+    const store = new SentPictures(30);
+    store.keep('a', sent(6));
+    store.keep('a', sent(1));
+    store.keep('b', sent(5));
+    store.keep('c', sent(4));
+    expect(['a', 'b', 'c'].map((key) => store.get(key)?.bytes)).toEqual([6, undefined, 4]);
   });
 });

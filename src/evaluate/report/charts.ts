@@ -1,8 +1,9 @@
 import type { TopLevelSpec } from 'vega-lite';
 import type { RunInfo } from '../bench.ts';
+import { WORKING_LOSS } from '../interpolate.ts';
 import { median } from '../measure.ts';
 import type { Point } from '../point.ts';
-import { isControl, type LadderView, WORKING_LOSS } from './ladders.ts';
+import { isControl, type LadderView } from './ladders.ts';
 import { byteCount, bytesText, intervalText, percentText } from './numbers.ts';
 
 type Layer = Extract<TopLevelSpec, { layer: unknown }>['layer'][number];

@@ -1,5 +1,5 @@
 import { nameOfCut } from '../cuts.ts';
-import { LOSS_TARGETS } from '../interpolate.ts';
+import { WORKING_LOSS } from '../interpolate.ts';
 import { ladderOf, PICTURE_WAYS, type Point, type Way } from '../point.ts';
 import type { BenchDocument } from './document.ts';
 
@@ -88,9 +88,6 @@ export function isControl(way: Way): boolean {
 export function isPicture(way: Way): boolean {
   return PICTURE_WAYS.includes(way);
 }
-
-/** Loss, in points, that a ladder is looked at where one of its points has to stand for it. */
-export const WORKING_LOSS = Math.max(...LOSS_TARGETS);
 
 /** The rung that stands for a ladder: the cheapest that loses at most {@link WORKING_LOSS}, else the one that loses least. */
 export function workingRung({ rungs }: Pick<LadderView, 'rungs'>): Placed {

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { html, raw } from 'hono/html';
+import { WORKING_LOSS } from '../interpolate.ts';
 import type { BenchDocument } from './document.ts';
 import { type Html, markup, NONE } from './html.ts';
-import { taskName, WORKING_LOSS } from './ladders.ts';
+import { taskName } from './ladders.ts';
 import { pointsSection } from './point-tables.ts';
 import { provenanceSection } from './provenance.ts';
 import { samplesSection } from './samples.ts';

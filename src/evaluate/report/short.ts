@@ -1,9 +1,9 @@
 import { html } from 'hono/html';
-import type { SummaryRow } from '../interpolate.ts';
+import { type SummaryRow, WORKING_LOSS } from '../interpolate.ts';
 import { median } from '../measure.ts';
 import type { BenchDocument } from './document.ts';
 import type { Html } from './html.ts';
-import { cutName, isControl, isPicture, taskName, WORKING_LOSS } from './ladders.ts';
+import { cutName, isControl, isPicture, taskName } from './ladders.ts';
 import { byteCount, bytesText, percentText } from './numbers.ts';
 
 /** What a reader takes away: for each task the fewest bytes beside the best picture, and how far that can be trusted. */
