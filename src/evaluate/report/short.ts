@@ -4,7 +4,7 @@ import { median } from '../measure.ts';
 import type { BenchDocument } from './document.ts';
 import type { Html } from './html.ts';
 import { cutName, isControl, isPicture, taskName } from './ladders.ts';
-import { byteCount, bytesText, percentText } from './numbers.ts';
+import { byteCount, bytesText, intervalText, percentText } from './numbers.ts';
 
 /** What a reader takes away: for each task the fewest bytes beside the best picture, and how far that can be trusted. */
 export function shortSection(document: BenchDocument): Html {
@@ -19,10 +19,20 @@ function card(document: BenchDocument, task: string): Html {
   const points = document.points.filter((point) => point.task === task);
   const control = points.find(({ way }) => way === 'device');
   return html`<li class="card"><h2><a href="#task-${task}">${taskName(task)}</a></h2>
-${codec ? amount(document, codec) : ''}
+${codec ? amount(document, codec) : leastLoss(document, points)}
 ${picture ? amount(document, picture) : ''}
 ${codec || picture ? '' : html`<p>No way that sends a picture or a feature loses as little as ${WORKING_LOSS} point.</p>`}
 <p class="note">${control ? `Control: the answer itself, made on the device, is ${byteCount(control.bytes)} (head’s share 100 %). ` : 'The control, answering on the device, was not measured (--ways device). '}${trust(points)}</p></li>`;
+}
+
+/** Where no ladder of codecs comes to {@link WORKING_LOSS}: the setting that loses least. */
+function leastLoss(document: BenchDocument, points: BenchDocument['points']): Html | '' {
+  const [least] = points
+    .filter(({ way }) => !isControl(way) && !isPicture(way))
+    .toSorted((a, b) => a.loss - b.loss || a.bytes - b.bytes);
+  if (least === undefined) return '';
+  return html`<p>${least.way}, cut ${cutName(document, least.cut ?? '')}, head’s share ${percentText(least.headShare)} loses
+${intervalText(least.loss, least.lossLow, least.lossHigh)} at ${byteCount(least.bytes)} at best.</p>`;
 }
 
 interface Fewest {

@@ -16,7 +16,7 @@ export async function taskSection(document: BenchDocument, task: string, draw: D
   const reference = { score: referenceScore(run, task), metric: run.metric[task] };
   const domains = domainsOf(ladders, reference.score);
   const name = (point: Point) =>
-    [point.way, point.setting, point.cut === null ? '' : `at ${cutName(document, point.cut)}`].join(' ').trim();
+    [point.way, point.setting, point.cut === null ? '' : `cut ${cutName(document, point.cut)}`].join(' ').trim();
   const cuts = cutsOf(ladders);
   const panels = cuts.length > 0 ? cuts : [null];
   const scores = panels.map((cut) => {

@@ -53,7 +53,7 @@ describe('reportPage', () => {
     const uncut = ofTask.filter(({ cut }) => cut === null).length;
     expect(marks).toBe(ofTask.length + uncut + ofTask.length);
     expect(charts).toContain(
-      'learned coarse (file) at after block 6 · 313 bytes an image (p95 375) · score 81.25 [76.3, 86.3] · loss 3.25 [1.8, 4.5]',
+      'learned coarse (file) cut after block 6 · 313 bytes an image (p95 375) · score 81.25 [76.3, 86.3] · loss 3.25 [1.8, 4.5]',
     );
     expect(charts).toContain('uncut 84.5');
     expect(unsaid(charts)).toEqual([]);
@@ -66,6 +66,23 @@ describe('reportPage', () => {
     );
     expect(looks).toHaveLength(13);
     expect(new Set(looks).size).toBe(looks.length);
+  });
+
+  it('says what codecs lose at least where none comes to a point', async () => {
+    const lossy = {
+      ...document,
+      points: document.points.map((point) => (point.cut === null ? point : { ...point, loss: point.loss + 5 })),
+      summary: document.summary.map((row) =>
+        row.cut === null ? row : { ...row, at: row.at.map((each) => ({ ...each, bytes: null, below: null })) },
+      ),
+    };
+    const [least] = lossy.points
+      .filter(({ task, cut }) => task === 'vqa' && cut !== null)
+      .toSorted((a, b) => a.loss - b.loss || a.bytes - b.bytes);
+    const cards = section(await reportPage(lossy), 'short');
+    expect(cards.match(/% loses/g)).toHaveLength(3);
+    expect(cards).toContain(`${least.loss.toFixed(2)} [`);
+    expect(section(page, 'short')).not.toContain('% loses');
   });
 
   it('shows the control beside every claim', () => {
